@@ -1,0 +1,207 @@
+// The plain references: scalar, one element at a time, in the order that CKernels.h fixes. Slow on purpose; a test holds
+// every kernel set against them, bit for bit.
+#include <math.h>
+#include <string.h>
+
+#include "blocks.h"
+#include "CKernels.h"
+
+static float nt_plain_fold(float *lanes) {
+    for (int width = 8; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
+    return lanes[0];
+}
+
+static float nt_plain_dot(const float *a, const float *b, int64_t count) {
+    float lanes[16] = {0};
+    for (int64_t k = 0; k < count; k++) lanes[k % 16] = fmaf(a[k], b[k], lanes[k % 16]);
+    return nt_plain_fold(lanes);
+}
+
+// The weight of index i of a row, from its block alone.
+static float nt_plain_weight(uint32_t type, const void *row, int64_t i) {
+    switch (type) {
+    case NT_F32: {
+        float value;
+        memcpy(&value, (const char *)row + i * 4, 4);
+        return value;
+    }
+    case NT_F16:
+    case NT_BF16: {
+        uint16_t bits;
+        memcpy(&bits, (const char *)row + i * 2, 2);
+        return type == NT_F16 ? nt_half(bits) : nt_bfloat(bits);
+    }
+    case NT_Q4_0: {
+        const nt_block_q4_0 *b = (const nt_block_q4_0 *)row + i / 32;
+        return (float)((b->quants[i % 16] >> (i % 32 / 16 * 4) & 0xF) - 8) * nt_half(b->scale);
+    }
+    case NT_Q4_1: {
+        const nt_block_q4_1 *b = (const nt_block_q4_1 *)row + i / 32;
+        return (float)(b->quants[i % 16] >> (i % 32 / 16 * 4) & 0xF) * nt_half(b->scale) + nt_half(b->minimum);
+    }
+    case NT_Q5_0: {
+        const nt_block_q5_0 *b = (const nt_block_q5_0 *)row + i / 32;
+        const int high = b->high[i % 32 / 8] >> (i % 8) & 1, low = b->quants[i % 16] >> (i % 32 / 16 * 4) & 0xF;
+        return (float)((low | high << 4) - 16) * nt_half(b->scale);
+    }
+    case NT_Q5_1: {
+        const nt_block_q5_1 *b = (const nt_block_q5_1 *)row + i / 32;
+        const int high = b->high[i % 32 / 8] >> (i % 8) & 1, low = b->quants[i % 16] >> (i % 32 / 16 * 4) & 0xF;
+        return (float)(low | high << 4) * nt_half(b->scale) + nt_half(b->minimum);
+    }
+    case NT_Q8_0: {
+        const nt_block_q8_0 *b = (const nt_block_q8_0 *)row + i / 32;
+        return (float)b->quants[i % 32] * nt_half(b->scale);
+    }
+    case NT_Q4_K:
+    case NT_Q5_K: {
+        const int j = (int)(i % 256 / 32), k = (int)(i % 32);
+        const nt_block_q4_k *four = (const nt_block_q4_k *)row + i / 256;
+        const nt_block_q5_k *five = (const nt_block_q5_k *)row + i / 256;
+        const uint8_t *scales = type == NT_Q4_K ? four->scales : five->scales;
+        const uint8_t *quants = type == NT_Q4_K ? four->quants : five->quants;
+        const int high = type == NT_Q4_K ? 0 : five->high[k] >> j & 1;
+        const int q = (quants[j / 2 * 32 + k] >> (j % 2 * 4) & 0xF) | high << 4;
+        // Both blocks begin with the same two halves.
+        const float scale = nt_half(four->scale), minimum = nt_half(four->minimum);
+        const float s5 = nt_half(five->scale), m5 = nt_half(five->minimum);
+        const float s = (type == NT_Q4_K ? scale : s5) * nt_k_scale(scales, j);
+        const float m = (type == NT_Q4_K ? minimum : m5) * nt_k_minimum(scales, j);
+        return s * (float)q - m;
+    }
+    case NT_Q6_K: {
+        const nt_block_q6_k *b = (const nt_block_q6_k *)row + i / 256;
+        const int half = (int)(i % 256 / 128), run = (int)(i % 128 / 32), k = (int)(i % 32);
+        const int low = b->low[half * 64 + run % 2 * 32 + k] >> run / 2 * 4 & 0xF;
+        const int high = b->high[half * 32 + k] >> run * 2 & 3;
+        return nt_half(b->scale) * (float)b->scales[half * 8 + run * 2 + k / 16] * (float)((low | high << 4) - 32);
+    }
+    default: __builtin_trap();
+    }
+}
+
+void nt_reference_dequantize(uint32_t type, const void *source, float *out, int64_t count) {
+    for (int64_t i = 0; i < count; i++) out[i] = nt_plain_weight(type, source, i);
+}
+
+void nt_reference_matmul(const nt_matrix *w, const float *bias, const float *x, int64_t row_count, float *out,
+                         int64_t out_stride, nt_store store) {
+    for (int64_t m = 0; m < row_count; m++) {
+        for (int64_t n = 0; n < w->rows; n++) {
+            float lanes[16] = {0};
+            for (int64_t k = 0; k < w->columns; k++) {
+                const float weight = nt_plain_weight(w->type, (const char *)w->data + (size_t)n * w->row_bytes, k);
+                lanes[k % 16] = fmaf(x[m * w->columns + k], weight, lanes[k % 16]);
+            }
+            float sum = nt_plain_fold(lanes);
+            if (bias) sum += bias[n];
+            float *o = out + m * out_stride + n;
+            *o = store == NT_ADD ? *o + sum : sum;
+        }
+    }
+}
+
+void nt_reference_rms_norm(const float *x, int64_t row_count, int64_t row_stride, int64_t columns, const float *weight,
+                           float epsilon, float *out, int64_t out_stride) {
+    for (int64_t m = 0; m < row_count; m++, x += row_stride, out += out_stride) {
+        const float scale = 1.0f / sqrtf(nt_plain_dot(x, x, columns) / (float)columns + epsilon);
+        for (int64_t i = 0; i < columns; i++) out[i] = x[i] * scale * weight[i];
+    }
+}
+
+void nt_reference_layer_norm(const float *x, int64_t row_count, int64_t columns, const float *weight, const float *bias,
+                             float epsilon, float *out) {
+    for (int64_t m = 0; m < row_count; m++, x += columns, out += columns) {
+        float lanes[16] = {0};
+        for (int64_t i = 0; i < columns; i++) lanes[i % 16] += x[i];
+        const float mean = nt_plain_fold(lanes) / (float)columns;
+        for (int64_t i = 0; i < columns; i++) out[i] = x[i] - mean;
+        const float scale = 1.0f / sqrtf(nt_plain_dot(out, out, columns) / (float)columns + epsilon);
+        for (int64_t i = 0; i < columns; i++) out[i] = out[i] * scale * weight[i] + bias[i];
+    }
+}
+
+void nt_reference_rotary(float *x, int64_t row_count, int64_t row_stride, int64_t head_count, int64_t head_dimension,
+                         int64_t rotary_dimension, const float *cosines, const float *sines, nt_rotary_layout layout) {
+    const int64_t pairs = rotary_dimension / 2;
+    for (int64_t m = 0; m < row_count; m++) {
+        for (int64_t h = 0; h < head_count; h++) {
+            float *head = x + m * row_stride + h * head_dimension;
+            for (int64_t i = 0; i < pairs; i++) {
+                const int64_t first = layout == NT_INTERLEAVED ? 2 * i : i;
+                const int64_t second = layout == NT_INTERLEAVED ? 2 * i + 1 : i + pairs;
+                const float a = head[first], b = head[second], c = cosines[m * pairs + i], s = sines[m * pairs + i];
+                head[first] = a * c - b * s;
+                head[second] = a * s + b * c;
+            }
+        }
+    }
+}
+
+static float nt_plain_exp(float x) {
+    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+    const float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+    float r = fmaf(n, -0.693145752f, x);
+    r = fmaf(n, -1.42860677e-6f, r);
+    const float series[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
+    float p = 1.0f / 5040;
+    for (int i = 0; i < 7; i++) p = fmaf(p, r, series[i]);
+    return ldexpf(p, (int)n);
+}
+
+static float nt_plain_activation(nt_activation activation, float x) {
+    switch (activation) {
+    case NT_SILU: return x / (1.0f + nt_plain_exp(-x));
+    case NT_GELU_TANH: return x / (1.0f + nt_plain_exp(-2.0f * (0.7978845608f * fmaf(0.044715f * x, x * x, x))));
+    case NT_GELU_ERF: return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+    }
+    __builtin_trap();
+}
+
+void nt_reference_activate(nt_activation activation, float *gate, const float *up, int64_t count) {
+    for (int64_t i = 0; i < count; i++) {
+        const float value = nt_plain_activation(activation, gate[i]);
+        gate[i] = up ? value * up[i] : value;
+    }
+}
+
+static const float *nt_plain_kv(const float *cache, const nt_kv_layer *layer, const int32_t *table, int64_t head,
+                                int64_t position) {
+    const int64_t block = table[position / layer->block_size], offset = position % layer->block_size;
+    return cache + ((block * layer->kv_head_count + head) * layer->block_size + offset) * layer->head_dimension;
+}
+
+static void nt_plain_softmax(float *scores, int64_t count) {
+    float maximum = scores[0];
+    for (int64_t i = 1; i < count; i++) maximum = scores[i] > maximum ? scores[i] : maximum;
+    float lanes[16] = {0};
+    for (int64_t i = 0; i < count; i++) {
+        scores[i] = nt_plain_exp(scores[i] - maximum);
+        lanes[i % 16] += scores[i];
+    }
+    const float scale = 1.0f / nt_plain_fold(lanes);
+    for (int64_t i = 0; i < count; i++) scores[i] *= scale;
+}
+
+void nt_reference_attention(const nt_kv_layer *cache, const nt_attention_plan *plan, float *scratch) {
+    const int64_t group = plan->query_head_count / cache->kv_head_count, dimension = cache->head_dimension;
+    for (int64_t t = 0; t < plan->token_count; t++) {
+        const int64_t end = plan->positions[t] + 1;
+        const int64_t start = plan->window > 0 && end > plan->window ? end - plan->window : 0;
+        const int32_t *table = plan->block_tables + plan->block_table_starts[plan->token_rows[t]];
+        for (int64_t h = 0; h < plan->query_head_count; h++) {
+            const float *query = plan->queries + t * plan->q_stride + h * dimension;
+            float *out = plan->out + t * plan->out_stride + h * dimension;
+            for (int64_t p = start; p < end; p++)
+                scratch[p - start] =
+                    nt_plain_dot(query, nt_plain_kv(cache->keys, cache, table, h / group, p), dimension) * plan->scale;
+            nt_plain_softmax(scratch, end - start);
+            for (int64_t d = 0; d < dimension; d++) out[d] = 0;
+            for (int64_t p = start; p < end; p++) {
+                const float *value = nt_plain_kv(cache->values, cache, table, h / group, p);
+                for (int64_t d = 0; d < dimension; d++) out[d] = fmaf(scratch[p - start], value[d], out[d]);
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+/// Why a choice ended. Each accepted request ends exactly once for each of its choices.
+package enum FinishReason: Sendable, Equatable {
+    /// The model said that it is done: an EOS token, which is not part of the text.
+    case endOfSequence(TokenID)
+    /// A stop string was completed; it and what follows it are not part of the text.
+    case stopString([UInt8])
+    /// `maxTokens` tokens were generated, or the context is full.
+    case length
+    /// The client hung up or asked for it.
+    case cancelled
+    /// The server's fault. The message is for the client: plain, without paths or addresses.
+    case failed(String)
+}

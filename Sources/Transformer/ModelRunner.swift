@@ -1,0 +1,139 @@
+package import Checkpoints
+import InferenceTypes
+package import Kernels
+
+/// Sizes that the runner allocates for.
+package struct RunnerCapacity: Sendable, Equatable {
+    /// Tokens of one step at most.
+    package var tokenCount: Int
+    /// Positions of one step that may want logits.
+    package var logitsCount: Int
+    /// Positions of one sequence at most.
+    package var contextCount: Int
+    package var blockCount: Int
+    package var blockSize: Int
+
+    package init(tokenCount: Int, logitsCount: Int, contextCount: Int, blockCount: Int, blockSize: Int) {
+        self.tokenCount = tokenCount
+        self.logitsCount = logitsCount
+        self.contextCount = contextCount
+        self.blockCount = blockCount
+        self.blockSize = blockSize
+    }
+}
+
+/// Weights, KV storage, and one forward pass for one plan. Confined to the engine thread; allocates nothing in `forward`
+/// once the logits have grown to their largest.
+package final class ModelRunner {
+    private let configuration: ModelConfiguration
+    private let capacity: RunnerCapacity
+    private let weights: ModelWeights
+    private let workers: Workers
+    private let cache: KVCache
+    private let activations: Activations
+    private let angles: RotaryAngles?
+    private let logits: Logits
+    private var tokenRows: [Int32]
+
+    /// - Throws: `CheckpointError` for missing weights, `WorkersError` for threads.
+    package init(
+        _ checkpoint: Checkpoint, capacity: RunnerCapacity, threadCount: Int, instructionSet: InstructionSet? = nil
+    ) throws {
+        configuration = checkpoint.configuration
+        self.capacity = capacity
+        weights = try ModelWeights(checkpoint)
+        workers = try Workers(
+            threadCount: threadCount, scratchFloatCount: Self.scratchFloatCount(configuration, capacity),
+            instructionSet: instructionSet)
+        cache = KVCache(configuration, blockCount: capacity.blockCount, blockSize: capacity.blockSize)
+        activations = Activations(
+            configuration, tokenCapacity: capacity.tokenCount, logitsCapacity: capacity.logitsCount)
+        if case .rotary(let rotary) = configuration.positions {
+            angles = RotaryAngles(rotary, frequencyFactors: weights.frequencyFactors)
+        } else {
+            angles = nil
+        }
+        logits = Logits(vocabularyCount: configuration.vocabularyCount)
+        tokenRows = [Int32](repeating: 0, count: capacity.tokenCount)
+    }
+
+    private static func scratchFloatCount(_ configuration: ModelConfiguration, _ capacity: RunnerCapacity) -> Int {
+        let columnCounts = [configuration.hiddenSize, configuration.querySize, configuration.feedForwardSize]
+        let attention = Workers.attentionScratch(
+            contextCount: capacity.contextCount,
+            headsPerKeyValueHead: configuration.queryHeadCount / configuration.keyValueHeadCount)
+        return columnCounts.map { Workers.matmulScratch(columnCount: $0) }.reduce(attention, max)
+    }
+
+    /// The instructions in use, for `inspect` and the start-up line.
+    package var instructionSet: String { workers.instructionSet }
+
+    /// Computes the plan's tokens, writes their K and V to their slots, and gives the logits that it asks for.
+    ///
+    /// - Shapes: `[plan.logitsIndices.count, vocabulary]`, valid until the next call.
+    /// - Requires: the plan fits `RunnerCapacity`, ids lie inside the vocabulary.
+    package func forward(_ plan: BatchPlan) -> Logits {
+        precondition(plan.tokenCount <= capacity.tokenCount && plan.logitsIndices.count <= capacity.logitsCount)
+        cache.copy(plan.blockCopies)
+        embed(plan)
+        for row in 0..<plan.rowCount {
+            for token in plan.rowStarts[row]..<plan.rowStarts[row + 1] { tokenRows[Int(token)] = Int32(row) }
+        }
+        runLayers(plan)
+        return project(plan)
+    }
+
+    private func embed(_ plan: BatchPlan) {
+        let hidden = activations.hidden.first(plan.tokenCount)
+        plan.tokens.withUnsafeBufferPointer { workers.gather(weights.embedding, rows: $0, into: hidden) }
+        if let table = weights.positionEmbedding {
+            let positions = activations.normed.first(plan.tokenCount)
+            plan.positions.withUnsafeBufferPointer { workers.gather(table, rows: $0, into: positions) }
+            for index in 0..<plan.tokenCount * configuration.hiddenSize { hidden.base[index] += positions.base[index] }
+        }
+        angles?.fill(plan.positions, cosines: activations.cosines, sines: activations.sines)
+    }
+
+    private func runLayers(_ plan: BatchPlan) {
+        let layerForward = LayerForward(configuration: configuration, workers: workers, activations: activations)
+        plan.positions.withUnsafeBufferPointer { positions in
+            plan.slots.withUnsafeBufferPointer { slots in
+                plan.blockTables.withUnsafeBufferPointer { tables in
+                    plan.blockTableStarts.withUnsafeBufferPointer { starts in
+                        tokenRows.withUnsafeBufferPointer { rows in
+                            guard let position = positions.baseAddress, let slot = slots.baseAddress,
+                                let table = tables.baseAddress, let start = starts.baseAddress,
+                                let row = rows.baseAddress
+                            else { return }
+                            let places = AttentionPlaces(
+                                positions: position, tokenRows: row, blockTables: table, blockTableStarts: start)
+                            for (layer, storage) in zip(weights.layers, cache.layers) {
+                                layerForward.run(
+                                    layer, cache: storage, tokenCount: plan.tokenCount, slots: slot, at: places)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Final norm and head, for the wanted positions only.
+    private func project(_ plan: BatchPlan) -> Logits {
+        let count = plan.logitsIndices.count
+        logits.resize(rowCount: count)
+        guard count > 0, let base = logits.mutableRow(0).baseAddress else { return logits }
+        let width = configuration.hiddenSize
+        let selected = activations.selected.first(count)
+        for (index, token) in plan.logitsIndices.enumerated() {
+            (selected.base + index * width).update(from: activations.hidden.base + Int(token) * width, count: width)
+        }
+        let normed = activations.normed.first(count)
+        let layerForward = LayerForward(configuration: configuration, workers: workers, activations: activations)
+        layerForward.norm(selected, weights.finalNorm, into: normed)
+        workers.matmul(
+            normed, weights.head, bias: nil,
+            into: FloatRows(base, rowCount: count, columnCount: configuration.vocabularyCount))
+        return logits
+    }
+}

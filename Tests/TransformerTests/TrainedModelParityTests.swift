@@ -1,0 +1,71 @@
+import Checkpoints
+import Foundation
+import InferenceTypes
+import TestSupport
+import Testing
+
+/// Real weights against what transformers answered with them.
+@Suite("Trained models equal transformers", .enabled(if: SharedData.isAvailable, "needs ../shared/data"))
+struct TrainedModelParityTests {
+    @Test(
+        "F32 greedy ids equal on every prompt, logprobs within 1e-4",
+        arguments: [
+            ("stories260K", "hf"), ("stories260K", "gguf/stories260K-f32.gguf"), ("tinystories-656k", "hf"),
+            ("tinystories-656k", "gguf/TinyStories-656K-f32.gguf"),
+        ])
+    func singlePrecision(model: String, file: String) throws {
+        let driver = try SequenceDriver(
+            try Checkpoint.open(path: SharedData.file("\(model)/\(file)").path), contextCount: 512)
+        let cases = try #require(try readJSON(SharedData.file("\(model)/ref/greedy.json"))["cases"] as? [[String: Any]])
+        #expect(cases.count == 8)
+        for reference in cases {
+            let expected = tokenIDs(reference["generated_ids"])
+            let steps = driver.greedy(tokenIDs(reference["prompt_ids"]), count: expected.count)
+            #expect(steps.map(\.token) == expected)
+            let logprobs = (reference["steps"] as? [[String: Any]] ?? []).compactMap { $0["logprob"] as? Double }
+            #expect(logprobs.count == expected.count)
+            let worst = zip(steps, logprobs).map { abs($0.logprob - $1) }.max() ?? 0
+            #expect(worst < 1e-4, "logprobs differ by \(worst)")
+        }
+    }
+
+    @Test(
+        "stored types equal their own reference, or differ first at a margin under 0.02",
+        arguments: [
+            ("stories260K", "stories260K-q8_0.gguf", "greedy_gguf_q8_0.json"),
+            ("tinystories-656k", "TinyStories-656K-Q8_0.gguf", "greedy_gguf_q8_0.json"),
+            ("stories260K", "stories260K-f16.gguf", "greedy.json"),
+            ("tinystories-656k", "TinyStories-656K-f16.gguf", "greedy.json"),
+            ("tinystories-656k", "TinyStories-656K-bf16.gguf", "greedy.json"),
+        ])
+    func storedTypes(model: String, file: String, reference: String) throws {
+        let driver = try SequenceDriver(
+            try Checkpoint.open(path: SharedData.file("\(model)/gguf/\(file)").path), contextCount: 512)
+        let cases = try #require(
+            try readJSON(SharedData.file("\(model)/ref/\(reference)"))["cases"] as? [[String: Any]])
+        for reference in cases {
+            let expected = tokenIDs(reference["generated_ids"])
+            let steps = driver.greedy(tokenIDs(reference["prompt_ids"]), count: expected.count)
+            if let index = steps.indices.first(where: { steps[$0].token != expected[$0] }) {
+                #expect(steps[index].margin < 0.02, "differs at step \(index) with margin \(steps[index].margin)")
+            }
+        }
+    }
+
+    @Test("gpt-nano-sort sorts all 729 inputs")
+    func sorts() throws {
+        let driver = try SequenceDriver(
+            try Checkpoint.open(path: SharedData.file("gpt-nano-sort/hf").path), contextCount: 16)
+        var sorted = 0
+        for number in 0..<729 {
+            var letters: [TokenID] = []
+            var rest = number
+            for _ in 0..<6 {
+                letters.append(TokenID(rest % 3))
+                rest /= 3
+            }
+            if driver.greedy(letters, count: 6).map(\.token) == letters.sorted() { sorted += 1 }
+        }
+        #expect(sorted == 729)
+    }
+}
