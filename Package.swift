@@ -26,6 +26,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let collections: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
@@ -43,7 +44,7 @@ let package = Package(
             name: "needletail",
             dependencies: [
                 "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Tokenization", "Checkpoints",
-                "Kernels", "InferenceTypes", "Telemetry", "StoryModel", argumentParser, httpTypes, lifecycle, logging,
+                "Kernels", "InferenceTypes", "Telemetry", "StoryModel", argumentParser, lifecycle, signals, logging,
             ],
             swiftSettings: strict),
         .target(
@@ -74,6 +75,50 @@ let package = Package(
         .target(
             name: "StoryModel", exclude: ["training", "README.md", "reference.json"],
             cSettings: [.unsafeFlags(["-std=c2x"])]),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(
+            name: "InferenceTypesTests", dependencies: ["InferenceTypes", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "CheckpointsTests", dependencies: ["Checkpoints", "InferenceTypes", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "InferenceTypes", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "KernelsTests", dependencies: ["Kernels", "CKernels", "InferenceTypes", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TransformerTests",
+            dependencies: ["Transformer", "Kernels", "Checkpoints", "Tokenization", "InferenceTypes", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SamplingTests", dependencies: ["Sampling", "InferenceTypes", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "EngineTests",
+            dependencies: [
+                "Engine", "Transformer", "Sampling", "Tokenization", "Checkpoints", "InferenceTypes", "TestSupport",
+                logging,
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "HTTPCodecTests", dependencies: ["HTTPCodec", "InferenceTypes", "TestSupport", httpTypes],
+            swiftSettings: strict),
+        .testTarget(
+            name: "HTTPTransportTests",
+            dependencies: ["HTTPTransport", "HTTPCodec", "TestSupport", httpTypes, logging, lifecycle],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CompletionsAPITests",
+            dependencies: ["CompletionsAPI", "HTTPCodec", "Engine", "InferenceTypes", "TestSupport", httpTypes],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "needletail", "CompletionsAPI", "HTTPCodec", "Engine", "Tokenization", "Checkpoints", "InferenceTypes",
+                "TestSupport", httpTypes, logging,
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     ]
 )

@@ -24,26 +24,17 @@ package struct JSONParser {
         package var offset: Int
     }
 
-    private let bytes: UnsafeBufferPointer<UInt8>
+    private let bytes: [UInt8]
     private let limits: Limits
     private var position = 0
 
-    private init(_ bytes: UnsafeBufferPointer<UInt8>, limits: Limits) {
+    private init(_ bytes: [UInt8], limits: Limits) {
         self.bytes = bytes
         self.limits = limits
     }
 
     /// Parses one whole document.
     package static func parse(_ bytes: [UInt8], limits: Limits) throws(Failure) -> JSONValue {
-        let result = bytes.withUnsafeBufferPointer { buffer -> Result<JSONValue, Failure> in
-            var parser = JSONParser(buffer, limits: limits)
-            do throws(Failure) { return .success(try parser.document()) } catch { return .failure(error) }
-        }
-        return try result.get()
-    }
-
-    /// Parses one whole document that lies in memory it does not own.
-    package static func parse(_ bytes: UnsafeBufferPointer<UInt8>, limits: Limits) throws(Failure) -> JSONValue {
         var parser = JSONParser(bytes, limits: limits)
         return try parser.document()
     }
@@ -145,7 +136,7 @@ extension JSONParser {
             while let byte = current, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 {
                 position += 1
             }
-            let run = UnsafeBufferPointer(rebasing: bytes[start..<position])
+            let run = bytes[start..<position]
             guard run.isValidUTF8 else {
                 position = start
                 throw failure("a string is not valid UTF-8")
@@ -239,35 +230,5 @@ extension JSONParser {
         if isInteger, let value = Int64(text) { return .integer(value) }
         guard let value = Double(text), value.isFinite else { throw failure("a number is out of range") }
         return .double(value)
-    }
-}
-
-extension UnsafeBufferPointer<UInt8> {
-    /// Whether the bytes are well-formed UTF-8 (no overlong forms, no surrogates, nothing past U+10FFFF).
-    package var isValidUTF8: Bool {
-        var index = 0
-        while index < count {
-            let byte = self[index]
-            if byte < 0x80 {
-                index += 1
-                continue
-            }
-            let length: Int
-            let secondRange: ClosedRange<UInt8>
-            switch byte {
-            case 0xC2...0xDF: (length, secondRange) = (2, 0x80...0xBF)
-            case 0xE0: (length, secondRange) = (3, 0xA0...0xBF)
-            case 0xED: (length, secondRange) = (3, 0x80...0x9F)
-            case 0xE1...0xEF: (length, secondRange) = (3, 0x80...0xBF)
-            case 0xF0: (length, secondRange) = (4, 0x90...0xBF)
-            case 0xF4: (length, secondRange) = (4, 0x80...0x8F)
-            case 0xF1...0xF3: (length, secondRange) = (4, 0x80...0xBF)
-            default: return false
-            }
-            guard index + length <= count, secondRange.contains(self[index + 1]) else { return false }
-            for offset in Swift.min(2, length)..<length where self[index + offset] & 0xC0 != 0x80 { return false }
-            index += length
-        }
-        return true
     }
 }

@@ -1,6 +1,6 @@
 /// A parsed JSON document. Strings are the UTF-8 bytes they stand for, because Swift compares `String` by canonical
 /// equivalence and that merges keys which differ.
-package indirect enum JSONValue: Sendable, Equatable {
+package enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)
     /// A number written without fraction and exponent that fits 64 bits.

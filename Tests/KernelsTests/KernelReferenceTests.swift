@@ -32,7 +32,7 @@ struct KernelReferenceTests {
 
     @Test("matmul equals its reference for every type, shape and row count", arguments: machines, ElementType.allCases)
     func matmul(machine: Machine, type: ElementType) throws {
-        var generator = TestGenerator(state: 7)
+        var generator = TestGenerator(seed: 7)
         let shapes =
             type.blockElementCount == 1
             ? [(1, 1), (5, 8), (9, 15), (8, 16), (33, 172), (64, 64)] : [(3, 256), (19, 512)]
@@ -72,7 +72,7 @@ struct KernelReferenceTests {
 
     @Test("norms, rotary turns and activations equal their references", arguments: machines)
     func rowOperations(machine: Machine) throws {
-        var generator = TestGenerator(state: 11)
+        var generator = TestGenerator(seed: 11)
         let workers = try machine.workers(scratch: 0)
         for (rows, columns) in [(1, 2), (3, 48), (7, 64), (5, 172), (2, 1040)] {
             var input = generator.floats(rows * columns, in: -30...30)
@@ -154,7 +154,7 @@ struct KernelReferenceTests {
             AttentionShape(queryHeads: 2, kvHeads: 1, dimension: 64, window: 0),
         ])
     func attention(machine: Machine, shape: AttentionShape) throws {
-        var generator = TestGenerator(state: 13)
+        var generator = TestGenerator(seed: 13)
         let (blockSize, blockCount) = (4, 12)
         let floats = blockCount * blockSize * shape.kvHeads * shape.dimension
         var keys = generator.floats(floats)

@@ -4,10 +4,11 @@ package import Foundation
 package enum SharedData {
     private static let root: URL = {
         if let path = ProcessInfo.processInfo.environment["NEEDLETAIL_SHARED"] { return URL(filePath: path) }
-        return packageRoot.deletingLastPathComponent().appending(path: "shared")
+        return repository.deletingLastPathComponent().appending(path: "shared")
     }()
 
-    private static let packageRoot = URL(filePath: #filePath)
+    /// The checkout.
+    package static let repository = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
     /// `shared/data`, nil when absent.
@@ -25,7 +26,7 @@ package enum SharedData {
 
     /// A file of `Tests/Fixtures`.
     package static func fixture(_ path: String) -> URL {
-        packageRoot.appending(path: "Tests/Fixtures").appending(path: path)
+        repository.appending(path: "Tests/Fixtures").appending(path: path)
     }
 
     package static func bytes(_ url: URL) throws -> [UInt8] { [UInt8](try Data(contentsOf: url)) }

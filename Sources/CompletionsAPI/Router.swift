@@ -1,0 +1,79 @@
+/// Where a request goes.
+enum Route: Equatable {
+    case completions
+    case models
+    case model([UInt8])
+    case live
+    case ready
+}
+
+/// Paths and methods to routes, on bytes. Nothing is normalised: a path has one spelling, apart from percent escapes
+/// of its characters, so no second spelling can slip past a check.
+enum Router {
+    /// - Throws: 404 for a path that is not there, 405 with the methods that it has.
+    static func route(method: String, path: [UInt8]) throws(APIError) -> Route {
+        guard let segments = segments(of: path), let route = route(to: segments) else {
+            throw .pathNotFound(path)
+        }
+        let allowed = route == .completions ? ["POST"] : ["GET", "HEAD"]
+        // Methods are case-sensitive tokens: RFC 9110 section 9.1.
+        guard allowed.contains(where: { $0.utf8.elementsEqual(method.utf8) }) else {
+            throw .methodNotAllowed(allowed.joined(separator: ", "))
+        }
+        return route
+    }
+
+    private static func route(to segments: [[UInt8]]) -> Route? {
+        if matches(segments, ["v1", "completions"]) { return .completions }
+        if matches(segments, ["v1", "models"]) { return .models }
+        if matches(segments, ["health"]) || matches(segments, ["health", "ready"]) { return .ready }
+        if matches(segments, ["health", "live"]) { return .live }
+        guard segments.count > 2, matches(segments.prefix(2), ["v1", "models"]) else { return nil }
+        // A model's name may hold slashes, and clients send them both raw and escaped.
+        let name = Array(segments[2...].joined(separator: [UInt8(ascii: "/")]))
+        return name.isEmpty ? nil : .model(name)
+    }
+
+    private static func matches(_ segments: some Sequence<[UInt8]>, _ names: [String]) -> Bool {
+        segments.elementsEqual(names) { $0.elementsEqual($1.utf8) }
+    }
+
+    /// The decoded segments of an absolute path, split before decoding so that an escaped slash never separates.
+    private static func segments(of path: [UInt8]) -> [[UInt8]]? {
+        guard path.first == UInt8(ascii: "/") else { return nil }
+        var segments: [[UInt8]] = []
+        for part in path.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
+            guard let segment = percentDecoded(part) else { return nil }
+            segments.append(segment)
+        }
+        return segments
+    }
+
+    /// nil for an escape that is not two hexadecimal digits.
+    private static func percentDecoded(_ bytes: ArraySlice<UInt8>) -> [UInt8]? {
+        var decoded: [UInt8] = []
+        var index = bytes.startIndex
+        while index < bytes.endIndex {
+            guard bytes[index] == UInt8(ascii: "%") else {
+                decoded.append(bytes[index])
+                index += 1
+                continue
+            }
+            guard index + 2 < bytes.endIndex, let high = hexValue(bytes[index + 1]),
+                let low = hexValue(bytes[index + 2])
+            else { return nil }
+            decoded.append(high << 4 | low)
+            index += 3
+        }
+        return decoded
+    }
+
+    private static func hexValue(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}

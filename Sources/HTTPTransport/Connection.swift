@@ -1,0 +1,260 @@
+import Dispatch
+import Glibc
+package import HTTPCodec
+
+/// What the transport calls for each request, on Swift's pool. Its task is cancelled when the client goes away.
+package typealias RequestHandler = @Sendable (ServerRequest) async -> ServerResponse
+
+/// One client: moves bytes between its socket and its `HTTPConnectionMachine`, and runs the handler.
+///
+/// Lives on its shard's queue. Decisions are the machine's; here is only what must be done to a socket.
+actor Connection {
+    /// One read; large enough for a head and most bodies, small enough that thousands of clients can be read at once.
+    private static let readByteCount = 64 << 10
+
+    private let executor: QueueExecutor
+    nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    private let socket: Socket
+    private let limits: HTTPLimits
+    private let handler: RequestHandler
+    private let onClose: @Sendable () -> Void
+    private let shard: ConnectionShard
+    private var machine: HTTPConnectionMachine
+    private var output = SendBuffer()
+    private var reader: SourceSwitch?
+    private var writer: SourceSwitch?
+    /// Sources that may still touch the descriptor; the last one's end closes it.
+    private var sourceCount = 0
+    private var isOpen = true
+    /// The client sends no more, but its last answer is still on its way out.
+    private var hasEnded = false
+    private var handling: Task<Void, Never>?
+    private var roomWaiter: CheckedContinuation<Void, Never>?
+
+    init(
+        socket: Socket, shard: ConnectionShard, limits: HTTPLimits, handler: @escaping RequestHandler,
+        onClose: @escaping @Sendable () -> Void
+    ) {
+        self.socket = socket
+        self.shard = shard
+        self.limits = limits
+        self.handler = handler
+        self.onClose = onClose
+        executor = shard.executor
+        machine = HTTPConnectionMachine(limits: limits, now: MonotonicClock.now())
+    }
+
+    /// Since when the connection could be closed without loss; nil while it is in use.
+    var idleSince: Duration? { machine.isIdle && output.isEmpty ? machine.idleSince : nil }
+
+    func start() {
+        socket.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        socket.setOption(SOL_SOCKET, SO_SNDBUF, Int32(clamping: limits.socketSendBufferByteCount))
+        let source = DispatchSource.makeReadSource(fileDescriptor: socket.descriptor, queue: executor.queue)
+        source.setEventHandler { @Sendable [weak self] in self?.assumeIsolated { $0.readable() } }
+        reader = adopt(source)
+        reader?.set(on: true)
+    }
+
+    private func adopt(_ source: any DispatchSourceProtocol) -> SourceSwitch {
+        sourceCount += 1
+        source.setCancelHandler { @Sendable in self.assumeIsolated { $0.sourceEnded() } }
+        return SourceSwitch(source)
+    }
+
+    private func sourceEnded() {
+        sourceCount -= 1
+        if sourceCount == 0 { socket.close() }
+    }
+
+    // MARK: In
+
+    private func readable() {
+        guard isOpen else { return }
+        switch socket.receive(upTo: Self.readByteCount) {
+        case .bytes(let bytes):
+            // A TLS session would turn these bytes into plaintext here, and `flush` its plaintext into these.
+            process(machine.receive(bytes, now: MonotonicClock.now()))
+        case .wouldBlock:
+            break
+        case .end where machine.isClosing && !output.isEmpty:
+            hasEnded = true
+            updateReading()
+        case .end, .failed:
+            close()
+        }
+    }
+
+    private func updateReading() {
+        guard isOpen else { return }
+        reader?.set(on: machine.wantsInput && !hasEnded)
+    }
+
+    /// Does what the machine asks for until it waits for something.
+    private func process(_ first: HTTPConnectionEvent) {
+        var event = first
+        while isOpen {
+            switch event {
+            case .needMore:
+                flush()
+                return updateReading()
+            case .sendContinue:
+                output.bytes += HTTPConnectionMachine.continueHead
+                event = machine.advance(now: MonotonicClock.now())
+            case .reject(let error):
+                let now = MonotonicClock.now()
+                _ = machine.send(error.response, now: now, date: shard.date, to: &output.bytes)
+                event = machine.advance(now: now)
+            case .deliver(let request):
+                handling = Task { await serve(request) }
+                event = .needMore
+            case .close:
+                close()
+            }
+        }
+    }
+
+    // MARK: The handler
+
+    private func serve(_ request: ServerRequest) async {
+        let response = await Self.respond(to: request, by: handler, limits: limits)
+        if isOpen {
+            let progress = machine.send(
+                response, now: MonotonicClock.now(), date: shard.date, to: &output.bytes)
+            flush()
+            if case .stream(let pieces) = response.body, progress == .bodyFollows {
+                await pump(pieces)
+                guard isOpen else { return }
+                machine.sendEnd(to: &output.bytes)
+            }
+            // A client that does not read its answers gets no further ones.
+            await waitForRoom()
+            handling = nil
+            if isOpen { process(machine.advance(now: MonotonicClock.now())) }
+        } else if case .stream(let pieces) = response.body {
+            await pump(pieces)
+        }
+    }
+
+    /// Inflating and handling, away from the network queue.
+    private static nonisolated func respond(
+        to request: ServerRequest, by handler: RequestHandler, limits: HTTPLimits
+    ) async -> ServerResponse {
+        var request = request
+        do {
+            try request.inflate(limits: limits)
+        } catch {
+            return error.response
+        }
+        return await handler(request)
+    }
+
+    /// Sends a stream as fast as the client takes it. After a hang-up the stream is still asked, in the cancelled task,
+    /// until it ends: that is how its producer hears of it.
+    private func pump(_ pieces: AsyncStream<[UInt8]>) async {
+        for await piece in pieces {
+            guard isOpen else { continue }
+            machine.sendPiece(piece, to: &output.bytes)
+            flush()
+            await waitForRoom()
+        }
+    }
+
+    private func waitForRoom() async {
+        guard isOpen, output.count >= limits.sendBufferByteCount else { return }
+        await withCheckedContinuation { roomWaiter = $0 }
+    }
+
+    private func wakeRoomWaiter() {
+        roomWaiter?.resume()
+        roomWaiter = nil
+    }
+
+    // MARK: Out
+
+    private func flush() {
+        let now = MonotonicClock.now()
+        while isOpen, !output.isEmpty {
+            switch output.withPending(socket.send) {
+            case .count(let count):
+                output.didSend(count, now: now)
+            case .wouldBlock:
+                output.didStall(now: now)
+                return waitUntilWritable()
+            case .failed:
+                return close()
+            }
+        }
+        guard isOpen else { return }
+        writer?.set(on: false)
+        wakeRoomWaiter()
+        if machine.isClosing {
+            socket.shutdownSending()
+            guard !hasEnded else { return close() }
+            machine.beginLingering(now: now)
+            updateReading()
+        }
+    }
+
+    private func waitUntilWritable() {
+        if output.count < limits.sendBufferByteCount { wakeRoomWaiter() }
+        if writer == nil {
+            let source = DispatchSource.makeWriteSource(fileDescriptor: socket.descriptor, queue: executor.queue)
+            source.setEventHandler { @Sendable [weak self] in self?.assumeIsolated { $0.flush() } }
+            writer = adopt(source)
+        }
+        writer?.set(on: true)
+    }
+
+    // MARK: Time and the end
+
+    /// Called a few times a second.
+    func tick(now: Duration) {
+        if let since = output.waitingSince, now - since >= limits.writeStallTimeout { return close() }
+        if reader?.isOn == false, !hasEnded, socket.isHungUp { return close() }
+        if let deadline = machine.deadline, now >= deadline { process(machine.expire(now: now)) }
+    }
+
+    func drain() {
+        process(machine.drain())
+    }
+
+    /// Ends everything at once: the handler's task is cancelled, its stream ends, the descriptor is given back.
+    func close() {
+        guard isOpen else { return }
+        isOpen = false
+        handling?.cancel()
+        wakeRoomWaiter()
+        reader?.cancel()
+        writer?.cancel()
+        shard.assumeIsolated { $0.connectionClosed(self) }
+        onClose()
+    }
+}
+
+/// A Dispatch source that is on or off. Dispatch counts suspensions, traps on one too few, and on releasing a suspended
+/// source; this does neither.
+final class SourceSwitch {
+    private let source: any DispatchSourceProtocol
+    private(set) var isOn = false
+
+    /// - Requires: the source was never resumed.
+    init(_ source: any DispatchSourceProtocol) {
+        self.source = source
+    }
+
+    func set(on: Bool) {
+        guard on != isOn else { return }
+        isOn = on
+        if on { source.resume() } else { source.suspend() }
+    }
+
+    /// Ends the source; its cancel handler runs. Done at the latest when the switch goes.
+    func cancel() {
+        source.cancel()
+        set(on: true)
+    }
+
+    deinit { cancel() }
+}

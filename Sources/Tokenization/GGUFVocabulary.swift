@@ -1,0 +1,5 @@
+import Checkpoints
+
+enum GGUFVocabulary {
+    static func parts(_ metadata: GGUFMetadata) throws(TokenizerError) -> TokenizerParts { throw TokenizerError("later") }
+}

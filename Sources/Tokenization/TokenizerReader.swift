@@ -1,0 +1,59 @@
+import Checkpoints
+import InferenceTypes
+
+/// Picks the reader for what a checkpoint brings.
+enum TokenizerReader {
+    static func parts(_ source: TokenizerSource) throws(TokenizerError) -> TokenizerParts {
+        switch source {
+        case .gguf(let metadata): return try GGUFVocabulary.parts(metadata)
+        case .files(let files):
+            if let json = files.tokenizerJSON { return try TokenizerJSON.parts(json, files) }
+            if let model = files.sentencePieceModel { return try SentencePieceModel.parts(model, files) }
+            throw TokenizerError("no tokeniser: expected tokenizer.json or tokenizer.model beside the weights")
+        }
+    }
+}
+
+/// BOS and EOS as a directory's configuration files name them.
+struct SequenceMarks {
+    var beginOfSequence: TokenID?
+    var endOfSequence: Set<TokenID> = []
+
+    /// - Parameter id: the id of a token by its spelling.
+    /// - Parameter count: ids of the tokeniser; the model may have more, which it fills up with.
+    init(_ files: TokenizerFiles, count: Int, id: ([UInt8]) -> TokenID?) throws(TokenizerError) {
+        let modelCount = files.modelConfiguration?["vocab_size"]?.asInteger.map { Int(clamping: $0) } ?? 0
+        let limit = max(count, min(modelCount, TokenizerLimits.tokenID + 1))
+        let sources = [
+            ("generation_config.json", files.generationConfiguration), ("config.json", files.modelConfiguration),
+        ]
+        beginOfSequence = Self.spelling("bos_token", files).flatMap(id)
+        for (file, value) in sources where beginOfSequence == nil {
+            beginOfSequence = try Self.ids("bos_token_id", value, file, limit).first
+        }
+        for (file, value) in sources where endOfSequence.isEmpty {
+            endOfSequence = Set(try Self.ids("eos_token_id", value, file, limit))
+        }
+        if let token = Self.spelling("eos_token", files).flatMap(id) { endOfSequence.insert(token) }
+    }
+
+    /// `"bos_token": "<s>"` or `"bos_token": {"content": "<s>", …}` of `tokenizer_config.json`.
+    private static func spelling(_ key: StaticString, _ files: TokenizerFiles) -> [UInt8]? {
+        let value = files.configuration?[key]
+        return value?.asBytes ?? value?["content"]?.asBytes
+    }
+
+    private static func ids(
+        _ key: StaticString, _ configuration: JSONValue?, _ file: String, _ limit: Int
+    ) throws(TokenizerError) -> [TokenID] {
+        guard let value = configuration?[key], !value.isNull else { return [] }
+        var ids: [TokenID] = []
+        for item in value.asArray ?? [value] {
+            guard let id = item.asInteger, 0 <= id, id < limit else {
+                throw TokenizerError("\(file): \(key): expected ids in 0..<\(limit)")
+            }
+            ids.append(TokenID(id))
+        }
+        return ids
+    }
+}

@@ -1,0 +1,44 @@
+import ArgumentParser
+
+/// Which model, and what it may use.
+struct ModelOptions: ParsableArguments {
+    @Option(
+        help:
+            "A .gguf file, a Hugging Face directory, or a directory that holds one .gguf; the story model when absent.")
+    var model: String?
+
+    @Option(help: "The name that clients ask for; the model's own name when absent.")
+    var modelName: String?
+
+    @Option(help: "Positions of one sequence at most, prompt and generated; the model's own context when absent.")
+    var context: Int?
+
+    @Option(help: "Kernel threads; the processors that this program may use when absent.")
+    var threads: Int?
+
+    @Option(help: "Memory of the KV cache in MiB; room for 16 contexts, at most a quarter of the memory, when absent.")
+    var kvCacheMib: Int?
+
+    @Option(help: "Tokens that one step computes at most.")
+    var maxBatchTokens = 512
+
+    @Option(help: "Sequences that run at once.")
+    var maxRunning = 64
+
+    @Option(help: "Requests that wait for a place; one more is refused with 429.")
+    var maxWaiting = 256
+
+    func validate() throws {
+        try check("--context", context, 1...1_048_576)
+        try check("--threads", threads, 1...512)
+        try check("--kv-cache-mib", kvCacheMib, 1...16_777_216)
+        try check("--max-batch-tokens", maxBatchTokens, 1...65_536)
+        try check("--max-running", maxRunning, 1...4096)
+        try check("--max-waiting", maxWaiting, 0...65_536)
+    }
+
+    private func check(_ name: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
+        guard let value, !range.contains(value) else { return }
+        throw ValidationError("\(name) must be in \(range.lowerBound)…\(range.upperBound), got \(value)")
+    }
+}

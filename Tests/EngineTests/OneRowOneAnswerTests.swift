@@ -1,0 +1,68 @@
+import InferenceTypes
+import Testing
+
+@testable import Engine
+
+/// The same request gives the same tokens whatever it shares the engine with.
+struct OneRowOneAnswerTests {
+    /// Prompts around the edges of a block, every kind of sampling, stop strings.
+    private static let requests: [GenerationRequest] = (0..<33).map { number in
+        var random = SplitMix(UInt64(number))
+        let sampling =
+            number % 3 == 0
+            ? SamplingParameters(temperature: 0)
+            : SamplingParameters(
+                temperature: 0.9, topK: number % 3 == 1 ? 20 : nil, topP: number % 4 == 1 ? 0.9 : 1,
+                minP: number % 5 == 1 ? 0.05 : 0, seed: UInt64(number / 6))
+        return .numbered(
+            number, promptCount: [1, 3, 4, 5, 16, 17, 90][random.below(7)], maxTokens: 1 + random.below(40),
+            sampling: sampling, stopStrings: number % 4 == 0 ? [Array("b".utf8)] : [])
+    }
+
+    private static func answers(
+        _ requests: [GenerationRequest], maxBatchTokens: Int, blockCount: Int, order: UInt64? = nil
+    ) async throws -> [Answer] {
+        var bench = try EngineBench(
+            EngineConfiguration(
+                blockSize: 4, blockCount: blockCount, contextCount: 256, maxBatchTokens: maxBatchTokens))
+        var indices = Array(requests.indices)
+        if let order {
+            var random = SplitMix(order)
+            indices.shuffle(using: &random)
+        }
+        var streams: [Int: AsyncStream<GenerationEvent>] = [:]
+        for index in indices { streams[index] = try bench.submit(requests[index]).events }
+        bench.runToEnd()
+        #expect(bench.model.steps.allSatisfy { $0.tokenCount <= maxBatchTokens })
+        #expect(bench.statistics.freeBlockCount == blockCount)
+        var answers: [Answer] = []
+        for index in requests.indices { answers.append(await Answer(try #require(streams[index]))) }
+        return answers
+    }
+
+    @Test(
+        "alone, among 32 others, in any order, with any budget, with few blocks or many",
+        arguments: [
+            (1, 40), (7, 40), (7, 2000), (64, 40), (64, 2000), (4000, 2000),
+        ])
+    func sameAnswer(maxBatchTokens: Int, blockCount: Int) async throws {
+        let together = try await Self.answers(
+            Self.requests, maxBatchTokens: maxBatchTokens, blockCount: blockCount, order: UInt64(maxBatchTokens))
+        for (index, request) in Self.requests.enumerated() {
+            let alone = try await Self.answers([request], maxBatchTokens: 4000, blockCount: 64)
+            #expect(together[index] == alone[0], "request \(index)")
+        }
+    }
+
+    @Test("tokens are those of a loop without engine")
+    func sameAsPlainLoop() async throws {
+        let answers = try await Self.answers(Self.requests, maxBatchTokens: 64, blockCount: 500)
+        let model = ScriptedModel(EngineConfiguration(blockCount: 1, contextCount: 1))
+        for (answer, request) in zip(answers, Self.requests) {
+            let plain = model.plainTokens(request)
+            #expect(answer.tokens == Array(plain.prefix(answer.tokens.count)))
+            if request.stopStrings.isEmpty { #expect(answer.tokens == plain) }
+            #expect(answer.reasons.count == 1)
+        }
+    }
+}

@@ -1,0 +1,167 @@
+import InferenceTypes
+import Testing
+
+@testable import Engine
+
+struct SchedulerTests {
+    @Test("a prompt is cut to the budget and wants logits with its last token only")
+    func chunking() throws {
+        var bench = try SchedulerBench(blockCount: 16, maxBatchTokens: 8)
+        try bench.submit(promptCount: 20, maxTokens: 2)
+        #expect(bench.step() == [Planned(0, 0..<8)])
+        #expect(bench.step() == [Planned(0, 8..<16)])
+        #expect(bench.step() == [Planned(0, 16..<20, wantsLogits: true)])
+        #expect(bench.step() == [Planned(0, 20..<21, wantsLogits: true)])
+        #expect(bench.scheduler.isIdle)
+    }
+
+    @Test("next tokens go before prompts, prompts in the order of arrival, all within one budget")
+    func batchMix() throws {
+        var bench = try SchedulerBench(blockCount: 64, maxBatchTokens: 8)
+        try bench.submit(promptCount: 3, maxTokens: 9)
+        #expect(bench.step() == [Planned(0, 0..<3, wantsLogits: true)])
+        try bench.submit(promptCount: 10, maxTokens: 9)
+        try bench.submit(promptCount: 6, maxTokens: 9)
+        #expect(bench.step() == [Planned(0, 3..<4, wantsLogits: true), Planned(1, 0..<7)])
+        #expect(
+            bench.step() == [
+                Planned(0, 4..<5, wantsLogits: true), Planned(1, 7..<10, wantsLogits: true), Planned(2, 0..<4),
+            ])
+        #expect(
+            bench.step() == [
+                Planned(0, 5..<6, wantsLogits: true), Planned(1, 10..<11, wantsLogits: true),
+                Planned(2, 4..<6, wantsLogits: true),
+            ])
+    }
+
+    @Test("a sequence holds exactly the blocks of what is computed, and none when it has ended")
+    func blockCounts() throws {
+        var bench = try SchedulerBench(blockCount: 10, maxBatchTokens: 64)
+        try bench.submit(promptCount: 7, maxTokens: 7)
+        var used: [Int] = []
+        while !bench.scheduler.isIdle {
+            bench.step()
+            used.append(10 - bench.scheduler.pool.freeCount)
+        }
+        // Blocks of 4; computed after each step: 7, 8, 9, 10, 11, 12, and 13 with which the choice ends.
+        #expect(used == [2, 2, 3, 3, 3, 3, 0])
+        #expect(bench.scheduler.reservedBlockCount == 0)
+    }
+
+    @Test("a request waits until its worst case fits beside those of the running ones, and nobody overtakes it")
+    func admission() throws {
+        var bench = try SchedulerBench(blockCount: 5, maxBatchTokens: 64)
+        try bench.submit(promptCount: 8, maxTokens: 5)  // 12 slots: 3 blocks.
+        try bench.submit(promptCount: 8, maxTokens: 5)  // 3 blocks do not fit beside 3.
+        try bench.submit(promptCount: 1, maxTokens: 1)  // 1 block would.
+        for _ in 0..<4 {
+            bench.step()
+            #expect(bench.scheduler.running.map(\.id.number) == [0])
+        }
+        bench.step()
+        #expect(bench.scheduler.isIdle == false && bench.scheduler.running.isEmpty)
+        #expect(bench.step() == [Planned(1, 0..<8, wantsLogits: true), Planned(2, 0..<1, wantsLogits: true)])
+    }
+
+    @Test("a request that needs the whole pool fits, to the last slot")
+    func wholePool() throws {
+        var bench = try SchedulerBench(blockCount: 3, maxBatchTokens: 64)
+        try bench.submit(promptCount: 6, maxTokens: 7)
+        while !bench.scheduler.isIdle { bench.step() }
+        #expect(bench.scheduler.pool.freeCount == 3)
+    }
+
+    @Test("no more sequences run than may, nor than a step has tokens for", arguments: [(2, 64, 2), (64, 3, 3)])
+    func runningLimit(maxRunning: Int, maxBatchTokens: Int, expected: Int) throws {
+        var bench = try SchedulerBench(
+            blockCount: 64, maxBatchTokens: maxBatchTokens, maxRunningSequences: maxRunning)
+        for _ in 0..<5 { try bench.submit(promptCount: 1, maxTokens: 4) }
+        bench.step()
+        #expect(bench.scheduler.running.count == expected)
+        #expect(bench.scheduler.waiting.count == 5 - expected)
+    }
+
+    @Test("cancelling frees the blocks at once, in every state, and does nothing the second time")
+    func cancel() throws {
+        var bench = try SchedulerBench(blockCount: 16, maxBatchTokens: 4, maxRunningSequences: 2)
+        try bench.submit(promptCount: 2, maxTokens: 9)
+        bench.step()
+        try bench.submit(promptCount: 9, maxTokens: 9)
+        try bench.submit(promptCount: 9, maxTokens: 9)
+        bench.step()
+        #expect(bench.scheduler.pool.freeCount == 14)
+        for number: UInt64 in [2, 1, 0] {
+            let publications = bench.scheduler.cancel(RequestID(number: number))
+            #expect(publications.map(\.event) == [.finished(choice: 0, reason: .cancelled)])
+            #expect(publications.map(\.isLast) == [true])
+            #expect(bench.scheduler.cancel(RequestID(number: number)).isEmpty)
+        }
+        #expect(bench.scheduler.pool.freeCount == 16)
+        #expect(bench.scheduler.isIdle && bench.scheduler.plan().isEmpty)
+    }
+
+    @Test("a failed group ends once and its neighbours go on")
+    func failure() throws {
+        var bench = try SchedulerBench(blockCount: 16, maxBatchTokens: 64)
+        for _ in 0..<3 { try bench.submit(promptCount: 3, maxTokens: 2) }
+        let plan = bench.scheduler.plan()
+        let growth = Growth(sequence: 0, tokens: [1], text: [65], finishReason: nil)
+        let publications = bench.scheduler.commit(plan, [.grown([growth]), .failed("no"), .grown([growth])])
+        #expect(publications.map(\.group.id.number) == [0, 1, 2])
+        #expect(publications[1].event == .finished(choice: 0, reason: .failed("no")))
+        #expect(bench.scheduler.running.map(\.id.number) == [0, 2])
+        #expect(bench.scheduler.pool.freeCount == 14)
+    }
+}
+
+/// A planned row, as tests write it.
+struct Planned: Equatable {
+    var number: UInt64
+    var range: Range<Int>
+    var wantsLogits: Bool
+
+    init(_ number: UInt64, _ range: Range<Int>, wantsLogits: Bool = false) {
+        self.number = number
+        self.range = range
+        self.wantsLogits = wantsLogits
+    }
+}
+
+/// A scheduler with blocks of 4 tokens whose groups always pick token 0.
+struct SchedulerBench {
+    var scheduler: Scheduler
+    private var nextNumber: UInt64 = 0
+
+    init(blockCount: Int, maxBatchTokens: Int, maxRunningSequences: Int = 64) throws {
+        scheduler = Scheduler(
+            EngineConfiguration(
+                blockSize: 4, blockCount: blockCount, contextCount: 1024, maxBatchTokens: maxBatchTokens,
+                maxRunningSequences: maxRunningSequences))
+    }
+
+    mutating func submit(promptCount: Int, maxTokens: Int) throws {
+        let request = GenerationRequest.numbered(5, promptCount: promptCount, maxTokens: maxTokens)
+        let sink = AsyncStream.makeStream(of: GenerationEvent.self).continuation
+        let submission = Submission(id: RequestID(number: nextNumber), request: request, sink: sink)
+        nextNumber += 1
+        scheduler.submit(SequenceGroup(submission, tokenizer: try TestTokenizer.make()))
+    }
+
+    /// Plans and commits a step; returns what was planned.
+    @discardableResult
+    mutating func step() -> [Planned] {
+        let plan = scheduler.plan()
+        let outcomes = plan.parts.map { part in
+            GroupOutcome.grown(
+                plan.rows[part.rows].filter { $0.logitsRow != nil }.map { row in
+                    let sequence = part.group.sequences[row.sequence]
+                    let isLast = sequence.generatedCount + 1 == part.group.request.maxTokens
+                    return Growth(sequence: row.sequence, tokens: [0], text: [], finishReason: isLast ? .length : nil)
+                })
+        }
+        _ = scheduler.commit(plan, outcomes)
+        return plan.parts.flatMap { part in
+            plan.rows[part.rows].map { Planned(part.group.id.number, $0.range, wantsLogits: $0.logitsRow != nil) }
+        }
+    }
+}
