@@ -5,13 +5,6 @@ struct CompletionRequest: Sendable, Equatable {
     enum Prompt: Sendable, Equatable {
         case texts([[UInt8]])
         case tokens([[TokenID]])
-
-        var count: Int {
-            switch self {
-            case .texts(let texts): texts.count
-            case .tokens(let lists): lists.count
-            }
-        }
     }
 
     struct StreamOptions: Sendable, Equatable {
@@ -70,8 +63,7 @@ extension CompletionRequest {
             let value = members.removeValue(forKey: field.key)
             try field.read(RequestValue(field.name, value ?? .null), model, &request)
         }
-        let unknown = members.keys
-        request.unknownFields += unknown
+        request.unknownFields += members.keys
         if unknownFields == .refuse, let name = request.unknownFields.first {
             throw .invalid("Unrecognized request argument supplied: \(excerpt(name))", parameter: excerpt(name))
         }

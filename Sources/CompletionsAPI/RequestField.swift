@@ -2,7 +2,7 @@ import InferenceTypes
 
 /// One known field of the request: its name and what reading it means.
 ///
-/// The two tables, this one and `RequestField+Later`, are the whole list of what the server knows.
+/// The tables here and the one in `LaterFields.swift` are the whole list of what the server knows.
 struct RequestField: Sendable {
     typealias Reader = @Sendable (RequestValue, ServedModel, inout CompletionRequest) throws(APIError) -> Void
 

@@ -56,7 +56,8 @@ extension TokenSequence {
         return (text + rest, reason)
     }
 
-    /// Hands out what was held back. An unfinished scalar becomes U+FFFD there, and even that may complete a stop string.
+    /// Hands out what was held back. An unfinished scalar becomes U+FFFD there, and even that may complete a stop
+    /// string.
     fileprivate mutating func close(_ reason: FinishReason) -> (text: [UInt8], FinishReason?) {
         let (text, stop) = stopMatcher.append(detokenizer.finish())
         if let stop { return (text, .stopString(stop)) }

@@ -85,13 +85,21 @@ struct EngineLoop {
 
     /// Statistics first: who hears that a request has ended sees its blocks free.
     private mutating func publish(_ publications: [Publication]) {
-        for case .delta(let delta) in publications.lazy.map(\.event) {
-            statistics.generatedTokenCount += delta.tokens.count
-        }
+        for publication in publications { account(publication) }
         record()
         for publication in publications {
             publication.group.sink.yield(publication.event)
             if publication.isLast { publication.group.sink.finish() }
+        }
+    }
+
+    private mutating func account(_ publication: Publication) {
+        switch publication.event {
+        case .delta(let delta): statistics.generatedTokenCount += delta.tokens.count
+        case .finished(_, .failed(DecodingStep.logitsFailure)):
+            let position = publication.group.sequences.map(\.tokens.count).max() ?? 0
+            logger.error("logits not usable", metadata: ["position": "\(position)"])
+        case .finished: break
         }
     }
 

@@ -2,8 +2,8 @@ package import Logging
 package import Tokenization
 package import Transformer
 
-/// Many requests, one model: takes requests from anywhere, computes them together on its own thread, and streams to each
-/// what it generated.
+/// Many requests, one model: takes requests from anywhere, computes them together on its own thread, and streams to
+/// each what it generated.
 ///
 /// Every accepted request ends exactly once: its stream's last event is `.finished`.
 package final class GenerationEngine: Sendable {
@@ -15,7 +15,8 @@ package final class GenerationEngine: Sendable {
 
     /// Starts the engine thread and returns when the model is ready.
     ///
-    /// - Parameter makeForward: called once, on the engine thread, where what it makes stays: weights, KV cache, scratch.
+    /// - Parameter makeForward: called once, on the engine thread, where what it makes stays: weights, KV cache,
+    ///   scratch.
     /// - Throws: what `makeForward` throws, or `EngineThreadError`.
     package init(
         configuration: EngineConfiguration, tokenizer: Tokenizer, logger: Logger,

@@ -21,8 +21,8 @@ enum EngineCommand: Sendable {
 /// Where the engine thread and the rest meet: commands in, a snapshot of statistics out, and how far the thread's life
 /// has come. The engine's only lock.
 ///
-/// `@unchecked Sendable`: every stored variable is read and written under `mutex`. (`Synchronization.Mutex` would need no
-/// such claim; ThreadSanitizer reports races through it that are none.)
+/// `@unchecked Sendable`: every stored variable is read and written under `mutex`. (`Synchronization.Mutex` would need
+/// no such claim; ThreadSanitizer reports races through it that are none.)
 final class Mailbox: @unchecked Sendable {
     enum Life {
         case starting

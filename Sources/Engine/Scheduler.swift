@@ -1,8 +1,8 @@
 import DequeModule
 import InferenceTypes
 
-/// Decides who runs next and with which memory: whole groups, in the order of their arrival. A value without clock, log,
-/// I/O or float.
+/// Decides who runs next and with which memory: whole groups, in the order of their arrival. A value without clock,
+/// log, I/O or float.
 struct Scheduler {
     private let configuration: EngineConfiguration
     private(set) var pool: BlockPool

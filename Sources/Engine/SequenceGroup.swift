@@ -12,7 +12,8 @@ enum DecodingStrategy {
     case sampling
 }
 
-/// One client's request while the engine has it: its sequences and the ear of the client. Never leaves the engine thread.
+/// One client's request while the engine has it: its sequences and the ear of the client. Never leaves the engine
+/// thread.
 final class SequenceGroup {
     let id: RequestID
     let request: GenerationRequest

@@ -115,7 +115,7 @@ package struct HTTPConnectionMachine: Sendable {
             phase = .head
             headStartedAt = nil
             idleSince = now
-            if isDraining, input.isEmpty { return .close }
+            if isDraining, input.isEmpty { phase = .closing }
         }
         do {
             switch phase {
@@ -136,9 +136,9 @@ package struct HTTPConnectionMachine: Sendable {
     }
 
     /// From now on each answer is the connection's last.
-    package mutating func drain() -> HTTPConnectionEvent {
+    package mutating func drain() {
         isDraining = true
-        return isIdle ? .close : .needMore
+        if isIdle { phase = .closing }
     }
 
     /// The last answer is out and the sending side shut down: what still comes is thrown away for a moment.

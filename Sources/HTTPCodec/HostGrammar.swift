@@ -30,25 +30,30 @@ enum HostGrammar {
             && address.allSatisfy { ByteSet.registeredName.contains($0) || $0 == UInt8(ascii: ":") }
     }
 
-    /// Eight groups of up to four hexadecimal digits; one run of groups may be left out as `::`; the last two groups may
-    /// be written as an IPv4 address.
+    /// Eight groups of up to four hexadecimal digits; `::` once, in place of one or more groups of zeros; the last two
+    /// groups may be written as an IPv4 address.
     private static func isIPv6(_ text: ArraySlice<UInt8>) -> Bool {
         let colon = UInt8(ascii: ":")
-        var groups = text.split(separator: colon, omittingEmptySubsequences: false)
-        guard groups.count >= 3, groups.count <= 9 else { return false }
-        // A leading or trailing "::" gives two empty pieces; a single colon at an end gives one, which stays wrong.
-        if groups[0].isEmpty, groups[1].isEmpty { groups.removeFirst() }
-        if groups.count > 1, groups[groups.count - 1].isEmpty, groups[groups.count - 2].isEmpty { groups.removeLast() }
-        let gapCount = groups.count(where: \.isEmpty)
-        guard gapCount <= 1, let last = groups.last else { return false }
-        var width = groups.count - gapCount
-        if last.contains(UInt8(ascii: ".")) {
-            guard isIPv4(last) else { return false }
-            groups.removeLast()
-            width += 1
+        guard let gap = text.indices.dropLast().first(where: { text[$0] == colon && text[$0 + 1] == colon }) else {
+            return groupCount(text, isEnd: true) == 8
         }
-        guard groups.allSatisfy({ $0.count <= 4 && $0.allSatisfy { $0.hexValue != nil } }) else { return false }
-        return gapCount == 1 ? width <= 7 : width == 8
+        let (left, right) = (text[..<gap], text[(gap + 2)...])
+        guard let before = left.isEmpty ? 0 : groupCount(left, isEnd: false),
+            let after = right.isEmpty ? 0 : groupCount(right, isEnd: true)
+        else { return false }
+        return before + after <= 7
+    }
+
+    /// How many groups the text is, nil when it is something else. An IPv4 address at the end of all counts as two.
+    private static func groupCount(_ text: ArraySlice<UInt8>, isEnd: Bool) -> Int? {
+        var groups = text.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        var addressCount = 0
+        if isEnd, let last = groups.last, isIPv4(last) {
+            groups.removeLast()
+            addressCount = 2
+        }
+        let areHex = groups.allSatisfy { (1...4).contains($0.count) && $0.allSatisfy { $0.hexValue != nil } }
+        return areHex ? groups.count + addressCount : nil
     }
 
     private static func isIPv4(_ text: ArraySlice<UInt8>) -> Bool {

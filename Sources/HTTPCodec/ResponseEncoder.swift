@@ -64,10 +64,16 @@ enum ResponseEncoder {
 
     static func appendChunk(_ bytes: [UInt8], to output: inout [UInt8]) {
         guard !bytes.isEmpty else { return }  // An empty chunk would end the body.
-        output += String(bytes.count, radix: 16).utf8
+        appendHex(bytes.count, to: &output)
         output += "\r\n".utf8
         output += bytes
         output += "\r\n".utf8
+    }
+
+    private static func appendHex(_ number: Int, to output: inout [UInt8]) {
+        if number >= 16 { appendHex(number / 16, to: &output) }
+        let digit = UInt8(number & 15)
+        output.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
     }
 
     private static func decimal(_ number: Int) -> String.UTF8View { String(number).utf8 }

@@ -217,7 +217,9 @@ actor Connection {
     }
 
     func drain() {
-        process(machine.drain())
+        guard idleSince == nil else { return close() }
+        machine.drain()
+        process(.needMore)
     }
 
     /// Ends everything at once: the handler's task is cancelled, its stream ends, the descriptor is given back.

@@ -21,8 +21,8 @@ package struct SamplingParameters: Sendable, Equatable {
         self.seed = seed
     }
 
-    /// Temperatures below this are greedy: dividing by them overflows (reliability.md section 13).
+    /// Temperatures up to this are greedy: dividing by smaller ones overflows (reliability.md section 13).
     package static let greedyThreshold: Float = 1e-5
 
-    package var isGreedy: Bool { temperature < Self.greedyThreshold }
+    package var isGreedy: Bool { temperature <= Self.greedyThreshold }
 }

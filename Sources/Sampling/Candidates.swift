@@ -47,12 +47,17 @@ package struct Candidates {
         }
     }
 
-    /// Keeps the most probable tokens until their mass reaches `topP`, the crossing one included. Leaves them in falling
-    /// order, ties by rising id.
+    /// Keeps the most probable tokens until their mass reaches `topP`, the crossing one included. Leaves them in
+    /// falling order, ties by rising id.
     ///
-    /// A heap gives them up one by one, so that a short head of a long vocabulary is never sorted with its tail.
+    /// A heap gives them up one by one, so that a short head of a long vocabulary is never sorted with its tail. Most
+    /// of the tail does not get into it: n tokens that are each below 1/n of the mass to drop cannot fill that mass.
+    /// (Half of that leaves room for rounding.)
     package mutating func keepTopP(_ topP: Float) {
-        let target = Double(topP) * totalWeight
+        let total = totalWeight
+        let target = Double(topP) * total
+        let floor = (total - target) / Double(2 * entries.count)
+        entries.removeAll { Double($0.weight) < floor }
         makeHeap()
         var heapCount = entries.count
         var mass = 0.0
@@ -71,7 +76,8 @@ package struct Candidates {
         entries.removeAll { $0.weight < minP }
     }
 
-    /// The entry at which the cumulative probability passes `uniform`; the last possible one where rounding passes none.
+    /// The entry at which the cumulative probability passes `uniform`; the last possible one where rounding passes
+    /// none.
     ///
     /// - Requires: `uniform` in `0 ..< 1`; not empty.
     package func draw(_ uniform: Float) -> TokenID {

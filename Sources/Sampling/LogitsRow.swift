@@ -15,13 +15,6 @@ package enum LogitsRow {
         return isSound && maximum > -.infinity ? maximum : nil
     }
 
-    /// The id of the highest logit, the lowest on a tie; NaN never wins. Nil where nothing is greater than −∞.
-    package static func argmax(_ logits: UnsafeBufferPointer<Float>) -> TokenID? {
-        var best: (id: Int, logit: Float)?
-        for (id, logit) in logits.enumerated() where logit > best?.logit ?? -.infinity { best = (id, logit) }
-        return best.map { TokenID($0.id) }
-    }
-
     /// Log-softmax of one token over the whole row, before any filter.
     ///
     /// - Units: nats, at most 0; −∞ for a masked token.

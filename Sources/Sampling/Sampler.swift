@@ -16,7 +16,7 @@ package struct Sampler {
         _ logits: UnsafeBufferPointer<Float>, _ parameters: SamplingParameters, choice: Int, position: Int
     ) -> TokenID? {
         guard let maximum = LogitsRow.maximum(logits) else { return nil }
-        guard !parameters.isGreedy else { return LogitsRow.argmax(logits) }
+        guard !parameters.isGreedy else { return logits.firstIndex(of: maximum).map { TokenID($0) } }
         filter(logits, maximum: maximum, parameters)
         return candidates.draw(CounterRandom.uniform(seed: parameters.seed, choice: choice, position: position))
     }

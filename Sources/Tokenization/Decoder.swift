@@ -86,7 +86,7 @@ struct Decoder: Sendable {
         /// Takes a token that is shown.
         mutating func append(_ token: TokenID, _ decoder: Decoder, into output: inout [UInt8]) {
             if !isFirstToken { repairer.append(decoder.separator, into: &output) }
-            let text = isAtStart ? trimmed(decoder.texts[token], decoder.start) : decoder.texts[token]
+            let text = isAtStart ? trimmed(token, decoder) : decoder.texts[token]
             isFirstToken = false
             if judgesWholeRuns {
                 if decoder.kinds[Int(token)] == .byte {
@@ -113,9 +113,9 @@ struct Decoder: Sendable {
             run.removeAll()
         }
 
-        private mutating func trimmed(_ text: ArraySlice<UInt8>, _ start: Start) -> ArraySlice<UInt8> {
-            var text = text
-            switch start {
+        private mutating func trimmed(_ token: TokenID, _ decoder: Decoder) -> ArraySlice<UInt8> {
+            var text = decoder.texts[token]
+            switch decoder.start {
             case .kept: isAtStart = false
             case .dropsSpaces(let count):
                 while droppedSpaceCount < count, text.first == 0x20 {
@@ -127,7 +127,7 @@ struct Decoder: Sendable {
                 text = ArraySlice(text.filter { $0 != 0x20 })
                 isAtStart = false
             case .dropsLeadingMarks(let removesAll):
-                let hadSpace = text.first == 0x20
+                let hadSpace = text.first == 0x20 && decoder.kinds[Int(token)] != .unknown
                 if hadSpace { text = text.dropFirst() }
                 if !text.isEmpty || (hadSpace && !removesAll) { isAtStart = false }
             }

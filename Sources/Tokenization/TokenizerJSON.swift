@@ -16,8 +16,8 @@ enum TokenizerJSON {
         for token in added { vocabulary.kinds[Int(token.id)] = token.isSpecial ? .control : .userDefined }
         var parts = TokenizerParts(
             name: name, pieces: pieces, added: added, normalizer: normalizer, preTokenizer: preTokenizer,
-            model: tokenizerModel, decoder: try TokenizerJSONSteps.decoder(root["decoder"], vocabulary))
-        parts.decoder.special = Set(added.filter(\.isSpecial).map(\.id))
+            model: tokenizerModel, decoder: try TokenizerJSONSteps.decoder(root["decoder"], shown(vocabulary, added, normalizer)))
+        parts.decoder.special = special(added, unknown: model["unk_token"]?.asBytes, normalizer)
         (parts.prefix, parts.suffix) = try TokenizerJSONSteps.postProcessor(
             root["post_processor"], count: vocabulary.pieces.count)
         try setMarks(files, &parts)
@@ -68,7 +68,7 @@ enum TokenizerJSON {
                 guard let pair = item.asArray, pair.count == 2, let piece = pair[0].asBytes, let score = pair[1].asDouble
                 else { throw failure("model.vocab[\(id)]: expected a piece and its score") }
                 try set(piece, id: Int64(id), .normal, limit: items.count)
-                scores.append(score)
+                scores.append(UnigramScore.asReferenceReads(score))
             }
         }
 
@@ -118,33 +118,30 @@ enum TokenizerJSON {
         return tokens
     }
 
+    /// The vocabulary as decoding sees it: tokens that are matched after normalising show as normalised.
+    private static func shown(
+        _ vocabulary: Vocabulary, _ added: [AddedToken], _ normalizer: Normalizer
+    ) -> Vocabulary {
+        var vocabulary = vocabulary
+        for token in added where token.isNormalized { vocabulary.pieces[Int(token.id)] = normalizer(token.content) }
+        return vocabulary
+    }
+
+    /// Tokens that `skip` leaves out. The unknown token stays where it is matched after normalising: the reference does
+    /// not know it again by its normalised spelling (nor other special tokens, but those are no text that was read).
+    private static func special(_ added: [AddedToken], unknown: [UInt8]?, _ normalizer: Normalizer) -> Set<TokenID> {
+        let skipped = added.filter { token in
+            guard token.isSpecial, token.isNormalized, token.content == unknown else { return token.isSpecial }
+            return normalizer(token.content) == token.content
+        }
+        return Set(skipped.map(\.id))
+    }
+
     private static func setMarks(_ files: TokenizerFiles, _ parts: inout TokenizerParts) throws(TokenizerError) {
         let added = Dictionary(parts.added.map { ($0.content, $0.id) }) { first, _ in first }
         let pieces = parts.pieces
         let marks = try SequenceMarks(files, count: parts.decoder.kinds.count) { pieces.find($0) ?? added[$0] }
         parts.beginOfSequence = marks.beginOfSequence ?? parts.prefix.first
         parts.endOfSequence = marks.endOfSequence
-        overrideBySwitches(files, marks, &parts)
-    }
-
-    /// Llama's tokeniser class makes its post-processor from `add_bos_token` and `add_eos_token`, whatever the file has.
-    ///
-    /// - Source: transformers, `LlamaTokenizerFast.update_post_processor`; `GemmaTokenizerFast` does the same.
-    private static func overrideBySwitches(
-        _ files: TokenizerFiles, _ marks: SequenceMarks, _ parts: inout TokenizerParts
-    ) {
-        guard let configuration = files.configuration, let name = configuration["tokenizer_class"]?.asBytes,
-            ["LlamaTokenizer", "CodeLlamaTokenizer", "GemmaTokenizer"].contains(where: { name.starts(with: $0.utf8) })
-        else { return }
-        if let adds = configuration["add_bos_token"]?.asBool, let begin = marks.beginOfSequence {
-            parts.prefix = adds ? [begin] : []
-        }
-        if let adds = configuration["add_eos_token"]?.asBool {
-            let end = (configuration["eos_token"]?.asBytes ?? configuration["eos_token"]?["content"]?.asBytes)
-                .flatMap { spelling in
-                    parts.pieces.find(spelling) ?? parts.added.first { $0.content == spelling }?.id
-                }
-            parts.suffix = adds ? end.map { [$0] } ?? [] : []
-        }
     }
 }

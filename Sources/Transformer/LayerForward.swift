@@ -58,13 +58,17 @@ struct LayerForward {
             workers.rmsNorm(queryHeads, weight: queryNorm, epsilon: epsilon, into: queryHeads)
             workers.rmsNorm(keyHeads, weight: keyNorm, epsilon: epsilon, into: keyHeads)
         }
-        guard case .rotary(let rotary) = configuration.positions else { return }
-        for rows in [queries, keys] {
-            workers.rotary(
-                rows, headDimension: configuration.headDimension, rotaryDimension: rotary.dimension,
-                cosines: activations.cosines, sines: activations.sines,
-                layout: rotary.layout == .interleaved ? .interleaved : .halfSplit)
+        if case .rotary(let rotary) = configuration.positions {
+            turn(queries, rotary)
+            turn(keys, rotary)
         }
+    }
+
+    private func turn(_ rows: FloatRows, _ rotary: Rotary) {
+        workers.rotary(
+            rows, headDimension: configuration.headDimension, rotaryDimension: rotary.dimension,
+            cosines: activations.cosines, sines: activations.sines,
+            layout: rotary.layout == .interleaved ? .interleaved : .halfSplit)
     }
 
     private func heads(_ rows: FloatRows) -> FloatRows { rows.split(columnCount: configuration.headDimension) }

@@ -96,24 +96,9 @@ package final class ModelRunner {
 
     private func runLayers(_ plan: BatchPlan) {
         let layerForward = LayerForward(configuration: configuration, workers: workers, activations: activations)
-        plan.positions.withUnsafeBufferPointer { positions in
-            plan.slots.withUnsafeBufferPointer { slots in
-                plan.blockTables.withUnsafeBufferPointer { tables in
-                    plan.blockTableStarts.withUnsafeBufferPointer { starts in
-                        tokenRows.withUnsafeBufferPointer { rows in
-                            guard let position = positions.baseAddress, let slot = slots.baseAddress,
-                                let table = tables.baseAddress, let start = starts.baseAddress,
-                                let row = rows.baseAddress
-                            else { return }
-                            let places = AttentionPlaces(
-                                positions: position, tokenRows: row, blockTables: table, blockTableStarts: start)
-                            for (layer, storage) in zip(weights.layers, cache.layers) {
-                                layerForward.run(
-                                    layer, cache: storage, tokenCount: plan.tokenCount, slots: slot, at: places)
-                            }
-                        }
-                    }
-                }
+        plan.withPlaces(tokenRows: tokenRows) { places, slots in
+            for (layer, storage) in zip(weights.layers, cache.layers) {
+                layerForward.run(layer, cache: storage, tokenCount: plan.tokenCount, slots: slots, at: places)
             }
         }
     }
@@ -135,5 +120,34 @@ package final class ModelRunner {
             normed, weights.head, bias: nil,
             into: FloatRows(base, rowCount: count, columnCount: configuration.vocabularyCount))
         return logits
+    }
+}
+
+extension BatchPlan {
+    /// The plan's arrays as the kernels read them. Not called for an empty plan.
+    fileprivate func withPlaces(
+        tokenRows: [Int32], _ body: (AttentionPlaces, _ slots: UnsafePointer<Int32>) -> Void
+    ) {
+        withBases(positions, tokenRows, slots) { positions, tokenRows, slots in
+            withBases(blockTables, blockTableStarts, blockTableStarts) { blockTables, blockTableStarts, _ in
+                let places = AttentionPlaces(
+                    positions: positions, tokenRows: tokenRows, blockTables: blockTables,
+                    blockTableStarts: blockTableStarts)
+                body(places, slots)
+            }
+        }
+    }
+
+    private typealias Base = UnsafePointer<Int32>
+
+    private func withBases(_ a: [Int32], _ b: [Int32], _ c: [Int32], _ body: (Base, Base, Base) -> Void) {
+        a.withUnsafeBufferPointer { a in
+            b.withUnsafeBufferPointer { b in
+                c.withUnsafeBufferPointer { c in
+                    guard let a = a.baseAddress, let b = b.baseAddress, let c = c.baseAddress else { return }
+                    body(a, b, c)
+                }
+            }
+        }
     }
 }

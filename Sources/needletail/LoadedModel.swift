@@ -48,6 +48,13 @@ struct LoadedModel: Sendable {
     /// Full contexts that the KV cache has room for by default. Most requests end long before their context does, so that
     /// these serve several times as many sequences.
     private static let defaultContextCount = 16
+    /// What these take at most, unless one context takes more: the cache is touched at start, which should stay quick.
+    private static let defaultCacheByteCount = 512 << 20
+
+    private static func defaultCache(_ estimate: MemoryEstimate) -> Int {
+        let several = min(estimate.contextByteCount * defaultContextCount, defaultCacheByteCount)
+        return min(max(several, estimate.contextByteCount), MachineLimits.memoryByteCount / 4)
+    }
 
     private static func sizes(_ options: ModelOptions, _ checkpoint: Checkpoint) throws(StartError)
         -> EngineConfiguration
@@ -62,8 +69,7 @@ struct LoadedModel: Sendable {
         let estimate = MemoryEstimate(
             checkpoint, contextCount: configuration.contextCount, blockSize: configuration.blockSize)
         let wanted =
-            options.kvCacheMib.map { $0 << 20 }
-            ?? min(estimate.contextByteCount * defaultContextCount, MachineLimits.memoryByteCount / 4)
+            options.kvCacheMib.map { $0 << 20 } ?? defaultCache(estimate)
         configuration.blockCount = wanted / estimate.blockByteCount
         guard configuration.blockCount > 0 else {
             throw StartError(

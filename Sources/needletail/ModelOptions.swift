@@ -16,7 +16,7 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Kernel threads; the processors that this program may use when absent.")
     var threads: Int?
 
-    @Option(help: "Memory of the KV cache in MiB; room for 16 contexts, at most a quarter of the memory, when absent.")
+    @Option(help: "Memory of the KV cache in MiB; room for 16 contexts within 512 MiB, or for one, when absent.")
     var kvCacheMib: Int?
 
     @Option(help: "Tokens that one step computes at most.")

@@ -59,7 +59,7 @@ def refused(kind, param, code, **fields):
 
 refused(openai.BadRequestError, "temperature", None, temperature=3)
 refused(openai.BadRequestError, "max_tokens", None, max_tokens=-1)
-refused(openai.BadRequestError, "prompt", "context_length_exceeded", max_tokens=1_000_000)
+refused(openai.BadRequestError, "prompt", "context_length_exceeded", prompt=[5] * 100_000)
 refused(openai.NotFoundError, "model", "model_not_found", model="nobody")
 refused(openai.BadRequestError, "best_of", None, best_of=3)
 print(f"openai {openai.__version__}: {checks} passed, 0 failed")

@@ -112,6 +112,7 @@ struct EngineLoopTests {
             #expect(answer.reasons == [isBroken ? .failed(DecodingStep.logitsFailure) : .length])
             #expect(answer.tokens == (isBroken ? [] : bench.model.plainTokens(request)))
         }
+        #expect(bench.log.lines.map(\.message) == ["logits not usable", "logits not usable"])
         #expect(bench.statistics.freeBlockCount == 32)
     }
 

@@ -14,13 +14,6 @@ struct SamplerTests {
         #expect(sample(logits, SamplingParameters(temperature: 9e-6)) == expected)
     }
 
-    @Test("NaN never wins the argmax")
-    func argmaxOfNaN() {
-        let argmax = { (logits: [Float]) in logits.withUnsafeBufferPointer { LogitsRow.argmax($0) } }
-        #expect(argmax([.nan, 1, .nan, 2]) == 3)
-        #expect(argmax([.nan, .nan]) == nil)
-    }
-
     @Test(
         "a row with NaN, +∞ or nothing finite is not decoded",
         arguments: [
@@ -61,6 +54,22 @@ struct SamplerTests {
         let candidates = try #require(distribution(logits, parameters))
         #expect(candidates.ids == expected)
         #expect(abs(candidates.probabilities.reduce(0, +) - 1) < 1e-6)
+    }
+
+    @Test("top-p keeps what sorting everything keeps")
+    func topPAgainstSorting() throws {
+        for seed in 0..<300 as Range<UInt64> {
+            let logits = row(count: 1 + Int(seed) * 7, seed: seed).map { seed % 2 == 0 ? $0 : $0 * 3 }
+            let topP = [0.1, 0.5, 0.9, 0.99, 0.9999][Int(seed % 5)] as Float
+            let all = try #require(distribution(logits, SamplingParameters()))
+            let sorted = zip(all.ids, all.probabilities).sorted { ($0.1, $1.0) > ($1.1, $0.0) }
+            var mass = 0.0
+            let kept = sorted.prefix { entry in
+                defer { mass += Double(entry.1) }
+                return mass < Double(topP)
+            }
+            #expect(try #require(distribution(logits, SamplingParameters(topP: topP))).ids == kept.map(\.0))
+        }
     }
 
     @Test("an answer does not depend on the rows before it")

@@ -3,6 +3,7 @@ import Foundation
 import InferenceTypes
 import TestSupport
 import Testing
+import Tokenization
 
 /// Real weights against what transformers answered with them.
 @Suite("Trained models equal transformers", .enabled(if: SharedData.isAvailable, "needs ../shared/data"))
@@ -67,5 +68,31 @@ struct TrainedModelParityTests {
             if driver.greedy(letters, count: 6).map(\.token) == letters.sorted() { sorted += 1 }
         }
         #expect(sorted == 729)
+    }
+
+    @Test(
+        "negative log-likelihood of 40 stories within 0.1 %, tokens equal",
+        arguments: [
+            ("stories260K", "hf"), ("stories260K", "gguf/stories260K-f32.gguf"), ("tinystories-656k", "hf"),
+            ("tinystories-656k", "gguf/TinyStories-656K-f32.gguf"),
+        ])
+    func likelihood(model: String, file: String) throws {
+        let checkpoint = try Checkpoint.open(path: SharedData.file("\(model)/\(file)").path)
+        let tokenizer = try Tokenizer(checkpoint.tokenizer)
+        let driver = try SequenceDriver(checkpoint, contextCount: 512)
+        let corpus = try String(contentsOf: SharedData.file("corpus/tinystories-subset.txt"), encoding: .utf8)
+        let stories = corpus.components(separatedBy: "<|endoftext|>")
+            .map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
+        let rows = try #require(try readJSON(SharedData.file("\(model)/ref/nll.json"))["rows"] as? [[Double]])
+        #expect(rows.count == 40)
+        for (story, row) in zip(stories[1200..<1240], rows) {
+            let tokens = Array(tokenizer.encode(Array(story.utf8), addSpecialTokens: .add).prefix(512))
+            #expect(tokens.count == Int(row[0]))
+            let logits = driver.logits(tokens, everyPosition: true)
+            let nll = zip(logits, tokens.dropFirst()).reduce(0.0) { sum, next in
+                sum + logSumExp(next.0) - Double(next.0[Int(next.1)])
+            }
+            #expect(abs(nll - row[1]) < 0.001 * row[1], "\(nll) for \(row[1])")
+        }
     }
 }
