@@ -115,7 +115,7 @@ let package = Package(
             name: "ServerTests",
             dependencies: [
                 "needletail", "CompletionsAPI", "HTTPCodec", "Engine", "Tokenization", "Checkpoints", "InferenceTypes",
-                "TestSupport", httpTypes, logging,
+                "TestSupport", argumentParser, httpTypes, logging,
             ],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),

@@ -7,7 +7,7 @@ import InferenceTypes
 struct CompletionAnswer: Sendable {
     private let document: CompletionDocument
     private let tokenIDs: CompletionParameters.TokenIDs
-    private var usage: Usage
+    private(set) var usage: Usage
     private var choices: [ChoicePart]
     private var openCount: Int
 
@@ -25,8 +25,16 @@ struct CompletionAnswer: Sendable {
 
     var isFinished: Bool { openCount == 0 }
 
-    /// - Throws: 500 when a choice failed; the others are not worth their half.
-    mutating func receive(_ event: GenerationEvent, prompt: Int) throws(APIError) {
+    /// - Throws: 500 when a choice failed or its engine stream ended early; the others are not worth their half.
+    mutating func receive(_ item: EventMerger.Item) throws(APIError) {
+        switch item {
+        case .event(let event, let prompt): try receive(event, prompt: prompt)
+        case .ended(let prompt): if choices[prompt].reason == nil { throw .endedEarly }
+        case .tick: break
+        }
+    }
+
+    private mutating func receive(_ event: GenerationEvent, prompt: Int) throws(APIError) {
         guard choices[prompt].reason == nil else { return }
         switch event {
         case .delta(let delta):
@@ -38,11 +46,6 @@ struct CompletionAnswer: Sendable {
             choices[prompt].reason = reason
             openCount -= 1
         }
-    }
-
-    /// An engine stream ended: an error unless its choice was finished.
-    func receiveEnd(prompt: Int) throws(APIError) {
-        if choices[prompt].reason == nil { throw .endedEarly }
     }
 
     var encoded: [UInt8] { document.encoded(choices: choices.map(\.document), usage: usage.document) }

@@ -9,11 +9,12 @@ struct CompletionStream: Sendable {
     private let document: CompletionDocument
     private let report: CompletionParameters.UsageReport
     private let tokenIDs: CompletionParameters.TokenIDs
-    private var usage: Usage
+    private(set) var usage: Usage
     /// What each choice has still to open with, nil once said.
     private var openings: [ChoicePart.Opening?]
     private var isOpen: [Bool]
     private(set) var isFinished = false
+    private(set) var hasFailed = false
 
     init(_ parameters: CompletionParameters, report: CompletionParameters.UsageReport, document: CompletionDocument) {
         self.document = document
@@ -70,6 +71,7 @@ struct CompletionStream: Sendable {
     /// The status is sent already: the error is an event, and nothing follows it but the end.
     private mutating func fail(_ error: APIError) -> [UInt8] {
         isFinished = true
+        hasFailed = true
         return ServerSentEvents.event(error.eventBody) + ServerSentEvents.done
     }
 }
@@ -78,16 +80,23 @@ struct CompletionStream: Sendable {
 actor CompletionPull {
     private let merger: EventMerger
     private var stream: CompletionStream
+    private let keeper: RecordKeeper
     private var isSilent = true
 
-    init(_ merger: EventMerger, _ stream: CompletionStream) {
+    init(
+        _ merger: EventMerger, _ stream: CompletionStream, _ record: CompletionRecord,
+        _ environment: ServiceEnvironment
+    ) {
         self.merger = merger
         self.stream = stream
+        keeper = RecordKeeper(record, environment)
     }
 
     func next() async -> [UInt8]? {
         while !stream.isFinished, let item = await merger.next() {
             let bytes = bytes(for: item)
+            keeper.take(stream.usage, isFinished: stream.isFinished)
+            if stream.hasFailed { keeper.record.outcome = .failed }
             if stream.isFinished { merger.stop() }
             if !bytes.isEmpty { return bytes }
         }

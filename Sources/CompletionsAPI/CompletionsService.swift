@@ -10,7 +10,7 @@ package struct CompletionsService: Sendable {
     private let environment: ServiceEnvironment
     private let fingerprint: String
 
-    package init(model: ServedModel, configuration: ServiceConfiguration, environment: ServiceEnvironment = .system) {
+    package init(model: ServedModel, configuration: ServiceConfiguration, environment: ServiceEnvironment) {
         self.model = model
         self.configuration = configuration
         self.environment = environment
@@ -55,12 +55,13 @@ extension CompletionsService {
         let document = CompletionDocument(
             id: Identifiers.completion(environment.random), created: environment.now(), model: model.name,
             fingerprint: fingerprint)
+        let record = CompletionRecord(id: document.id, user: sent.user, parameters)
         var response: ServerResponse
         switch parameters.delivery {
         case .whole:
-            response = try await whole(streams, CompletionAnswer(parameters, document: document))
+            response = try await whole(streams, CompletionAnswer(parameters, document: document), record)
         case .stream(let report):
-            response = streamed(streams, CompletionStream(parameters, report: report, document: document))
+            response = streamed(streams, CompletionStream(parameters, report: report, document: document), record)
         }
         response.head.headerFields[.ignoredParameters] = ignoredParametersField(sent.unknownFields)
         return response
@@ -98,28 +99,33 @@ extension CompletionsService {
     }
 
     private func whole(
-        _ streams: [AsyncStream<GenerationEvent>], _ answer: CompletionAnswer
+        _ streams: [AsyncStream<GenerationEvent>], _ answer: CompletionAnswer, _ record: CompletionRecord
     ) async throws(APIError) -> ServerResponse {
         var answer = answer
+        let keeper = RecordKeeper(record, environment)
         let merger = EventMerger(streams)
         defer { merger.stop() }
         while !answer.isFinished {
-            switch await merger.next() {
-            case .event(let event, let prompt): try answer.receive(event, prompt: prompt)
-            case .ended(let prompt): try answer.receiveEnd(prompt: prompt)
-            case .tick: break
-            // Only a client that hung up ends the merger; nobody reads this.
-            case nil: throw .endedEarly
+            guard let item = await merger.next() else {
+                // Only a client that hung up ends the merger; nobody reads this.
+                throw .endedEarly
             }
+            do throws(APIError) { try answer.receive(item) } catch {
+                keeper.record.outcome = .failed
+                throw error
+            }
+            keeper.take(answer.usage, isFinished: answer.isFinished)
         }
         return .json(answer.encoded)
     }
 
-    private func streamed(_ streams: [AsyncStream<GenerationEvent>], _ stream: CompletionStream) -> ServerResponse {
+    private func streamed(
+        _ streams: [AsyncStream<GenerationEvent>], _ stream: CompletionStream, _ record: CompletionRecord
+    ) -> ServerResponse {
         let pause = environment.pause
         let interval = configuration.pingInterval
         let merger = EventMerger(streams) { try await pause(interval) }
-        let pull = CompletionPull(merger, stream)
+        let pull = CompletionPull(merger, stream, record, environment)
         var response = ServerSentEvents.response(
             AsyncStream(unfolding: { await pull.next() }, onCancel: { merger.stop() }))
         response.head.headerFields[.accelBuffering] = "no"

@@ -36,18 +36,32 @@ package struct ServiceEnvironment: Sendable {
     package var random: @Sendable () -> UInt64
     /// Returns after the duration, or throws when its task is cancelled.
     package var pause: @Sendable (Duration) async throws -> Void
+    /// A clock that nobody sets, from any start.
+    package var uptime: @Sendable () -> Duration
+    /// Hears of each admitted completion once, when it is over.
+    package var report: @Sendable (CompletionRecord) -> Void
 
     package init(
         now: @escaping @Sendable () -> Int64, random: @escaping @Sendable () -> UInt64,
-        pause: @escaping @Sendable (Duration) async throws -> Void
+        pause: @escaping @Sendable (Duration) async throws -> Void,
+        uptime: @escaping @Sendable () -> Duration = { .zero },
+        report: @escaping @Sendable (CompletionRecord) -> Void = { _ in }
     ) {
         self.now = now
         self.random = random
         self.pause = pause
+        self.uptime = uptime
+        self.report = report
     }
 
-    package static let system = ServiceEnvironment(
-        now: { Int64(time(nil)) },
-        random: { UInt64.random(in: .min ... .max) },
-        pause: { try await Task.sleep(for: $0) })
+    /// The machine's.
+    package static func system(report: @escaping @Sendable (CompletionRecord) -> Void) -> ServiceEnvironment {
+        let start = ContinuousClock.now
+        return ServiceEnvironment(
+            now: { Int64(time(nil)) },
+            random: { UInt64.random(in: .min ... .max) },
+            pause: { try await Task.sleep(for: $0) },
+            uptime: { ContinuousClock.now - start },
+            report: report)
+    }
 }

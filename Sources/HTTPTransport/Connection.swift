@@ -122,7 +122,6 @@ actor Connection {
         if isOpen {
             let progress = machine.send(
                 response, now: MonotonicClock.now(), date: shard.date, to: &output.bytes)
-            flush()
             if case .stream(let pieces) = response.body, progress == .bodyFollows {
                 await pump(pieces)
                 guard isOpen else { return }
@@ -153,6 +152,7 @@ actor Connection {
     /// Sends a stream as fast as the client takes it. After a hang-up the stream is still asked, in the cancelled task,
     /// until it ends: that is how its producer hears of it.
     private func pump(_ pieces: AsyncStream<[UInt8]>) async {
+        flush()  // The head, before the first piece is made.
         for await piece in pieces {
             guard isOpen else { continue }
             machine.sendPiece(piece, to: &output.bytes)
@@ -162,6 +162,8 @@ actor Connection {
     }
 
     private func waitForRoom() async {
+        guard isOpen, output.count >= limits.sendBufferByteCount else { return }
+        flush()
         guard isOpen, output.count >= limits.sendBufferByteCount else { return }
         await withCheckedContinuation { roomWaiter = $0 }
     }

@@ -155,6 +155,8 @@ package actor Listener: Service {
     }
 
     private func stopListening() {
+        // At once: a source gives its descriptor back a little later, and until then clients would still get in.
+        for socket in sockets { socket.shutdownBoth() }
         if sources.isEmpty { for socket in sockets { socket.close() } }
         for source in sources { source.cancel() }
         sources = []

@@ -50,6 +50,11 @@ struct Socket: Sendable {
         _ = shutdown(descriptor, Int32(SHUT_WR))
     }
 
+    /// On a listening socket: no connection is taken from now on.
+    func shutdownBoth() {
+        _ = shutdown(descriptor, Int32(SHUT_RDWR))
+    }
+
     func close() {
         _ = Glibc.close(descriptor)
     }

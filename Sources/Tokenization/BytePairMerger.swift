@@ -9,7 +9,9 @@ import InferenceTypes
 struct BytePairMerger {
     /// The word: filled by the caller, then merged in place.
     var symbols: [TokenID] = []
+    /// For each symbol the rank of its merge with the next one, and what that makes.
     private var ranks: [UInt32] = []
+    private var merged: [TokenID] = []
     private var previous: [Int32] = []
     private var next: [Int32] = []
     private var heap = MergeHeap()
@@ -26,57 +28,77 @@ struct BytePairMerger {
     /// The plain version: quadratic, for short words; a test holds the heap against it.
     mutating func mergeByScanning(_ merges: MergeTable) {
         ranks.removeAll(keepingCapacity: true)
-        for index in 0..<symbols.count - 1 { ranks.append(rank(index, merges)) }
-        while let best = ranks.min(), best != Self.noMerge, let index = ranks.firstIndex(of: best) {
-            guard let merge = merges[symbols[index], symbols[index + 1]] else { return }
-            symbols[index] = merge.merged
+        merged.removeAll(keepingCapacity: true)
+        for index in 0..<max(symbols.count - 1, 0) {
+            let merge = merges[symbols[index], symbols[index + 1]]
+            ranks.append(merge?.rank ?? Self.noMerge)
+            merged.append(merge?.merged ?? -1)
+        }
+        while let index = indexOfBest() {
+            symbols[index] = merged[index]
             symbols.remove(at: index + 1)
             ranks.remove(at: index)
-            if index < ranks.count { ranks[index] = rank(index, merges) }
-            if index > 0 { ranks[index - 1] = rank(index - 1, merges) }
+            merged.remove(at: index)
+            if index < ranks.count { lookUp(index, index + 1, merges) }
+            if index > 0 { lookUp(index - 1, index, merges) }
         }
     }
 
-    private func rank(_ index: Int, _ merges: MergeTable) -> UInt32 {
-        merges[symbols[index], symbols[index + 1]]?.rank ?? Self.noMerge
+    private func indexOfBest() -> Int? {
+        var best = Self.noMerge
+        var place: Int?
+        for (index, rank) in ranks.enumerated() where rank < best { (best, place) = (rank, index) }
+        return place
+    }
+
+    @inline(__always)
+    private mutating func lookUp(_ index: Int, _ right: Int, _ merges: MergeTable) {
+        let merge = merges[symbols[index], symbols[right]]
+        ranks[index] = merge?.rank ?? Self.noMerge
+        merged[index] = merge?.merged ?? -1
     }
 
     mutating func mergeByHeap(_ merges: MergeTable) {
-        link()
-        heap.removeAll()
-        for index in 0..<symbols.count - 1 {
-            if let candidate = candidate(index, merges) { heap.stage(candidate) }
-        }
-        heap.heapify()
+        link(merges)
         while let top = heap.pop() {
             let index = top.position
-            guard symbols[index] >= 0, next[index] >= 0 else { continue }
+            // A merge that a neighbour's merge has undone has another rank by now, or none.
+            guard ranks[index] == top.rank else { continue }
             let right = Int(next[index])
-            guard let merge = merges[symbols[index], symbols[right]], merge.merged == top.check else { continue }
-            symbols[index] = merge.merged
+            let after = next[right]
+            symbols[index] = merged[index]
             symbols[right] = -1
-            next[index] = next[right]
-            if next[right] >= 0 { previous[Int(next[right])] = Int32(index) }
-            if let candidate = candidate(index, merges) { heap.push(candidate) }
-            if previous[index] >= 0, let candidate = candidate(Int(previous[index]), merges) { heap.push(candidate) }
+            ranks[right] = Self.noMerge
+            next[index] = after
+            if after >= 0 {
+                previous[Int(after)] = Int32(index)
+                offer(index, Int(after), merges)
+            } else {
+                ranks[index] = Self.noMerge
+            }
+            if previous[index] >= 0 { offer(Int(previous[index]), index, merges) }
         }
         symbols.removeAll { $0 < 0 }
     }
 
-    private mutating func link() {
-        let count = Int32(symbols.count)
-        previous.removeAll(keepingCapacity: true)
-        next.removeAll(keepingCapacity: true)
-        for index in 0..<count {
-            previous.append(index - 1)
-            next.append(index + 1 < count ? index + 1 : -1)
-        }
+    @inline(__always)
+    private mutating func offer(_ index: Int, _ right: Int, _ merges: MergeTable) {
+        lookUp(index, right, merges)
+        if ranks[index] != Self.noMerge { heap.push(rank: ranks[index], position: index) }
     }
 
-    @inline(__always)
-    private func candidate(_ index: Int, _ merges: MergeTable) -> MergeCandidate? {
-        let right = next[index]
-        guard right >= 0, let merge = merges[symbols[index], symbols[Int(right)]] else { return nil }
-        return MergeCandidate(rank: merge.rank, position: index, check: merge.merged)
+    /// Links neighbours and puts every first merge on the heap.
+    private mutating func link(_ merges: MergeTable) {
+        let count = symbols.count
+        previous = (0..<Int32(count)).map { $0 - 1 }
+        next = (0..<Int32(count)).map { Int($0) + 1 < count ? $0 + 1 : -1 }
+        ranks = [UInt32](repeating: Self.noMerge, count: count)
+        merged = [TokenID](repeating: -1, count: count)
+        heap.removeAll()
+        for index in 0..<max(count - 1, 0) {
+            lookUp(index, index + 1, merges)
+            if ranks[index] != Self.noMerge { heap.stage(rank: ranks[index], position: index) }
+        }
+        heap.heapify()
     }
 }

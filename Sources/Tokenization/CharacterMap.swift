@@ -15,6 +15,12 @@ struct CharacterMap: Sendable {
         }
         units = (0..<trieByteCount / 4).map { Self.word(blob, 4 + 4 * $0) }
         replacements = Array(blob[(4 + trieByteCount)...])
+        let longest = replacements.split(separator: 0).map(\.count).max() ?? 0
+        guard longest <= TokenizerLimits.characterMapReplacementByteCount else {
+            throw TokenizerError(
+                "the precompiled charsmap has a replacement of \(longest) bytes, "
+                    + "the limit is \(TokenizerLimits.characterMapReplacementByteCount)")
+        }
     }
 
     private static func word(_ bytes: [UInt8], _ offset: Int) -> UInt32 {
@@ -30,6 +36,8 @@ struct CharacterMap: Sendable {
         var node = Self.offset(units[0])
         var found: (value: Int, end: Int)?
         var index = position
+        // A damaged trie may have a ring.
+        let limit = min(limit, position + TokenizerLimits.characterMapKeyByteCount)
         while index < limit {
             let byte = text[index]
             node ^= Int(byte)

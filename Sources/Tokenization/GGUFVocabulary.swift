@@ -128,6 +128,7 @@ struct GGUFVocabulary {
             added: try added(), normalizer: Normalizer(steps: steps),
             model: .sentencePiece(merger, TokenizerModel.Unknowns(byteTokens: byteTokens, unknown: unknown)),
             decoder: parts.decoder(unknownText: nil))
+        result.preTokenizer.cutsAtMarks = WordBoundaries.areSafe(parts.pieces, pieces)
         if addsSpace { result.decoder.start = .dropsSpaces(1) }
         try finish(&result, addsBegin: true, addsEnd: false, begin: 1, end: 2)
         return result
@@ -188,7 +189,7 @@ struct GGUFVocabulary {
         var result = TokenizerParts(
             name: "SentencePiece unigram", pieces: PieceTable(parts.pieces), added: try added(),
             normalizer: Normalizer(steps: [.sentencePiece(normalizer)]),
-            model: .unigram(parts.unigram(unknown: unknown), fallback), decoder: parts.decoder(unknownText: nil))
+            model: try .unigram(parts.unigram(unknown: unknown), fallback), decoder: parts.decoder(unknownText: nil))
         if normalizer.addsDummyPrefix { result.decoder.start = .dropsSpaces(1) }
         try finish(&result, addsBegin: false, addsEnd: true, begin: nil, end: 1)
         return result

@@ -1,68 +1,66 @@
-/// A merge that may be made: of the symbol at `position` with its right neighbour.
-struct MergeCandidate {
-    /// Rank in the upper half, position in the lower: the smallest is the next merge, leftmost first on a tie.
-    var key: UInt64
-    /// What the merge makes, to tell when a neighbour has changed since.
-    var check: Int32
+/// Merges that may be made, the next one on top: the lowest rank, and the leftmost of those.
+///
+/// Four children to a node, since a cache line holds them; only keys, since what is stale is told by its rank.
+struct MergeHeap {
+    /// Rank in the upper half, position in the lower.
+    private var keys: [UInt64] = []
+
+    mutating func removeAll() { keys.removeAll(keepingCapacity: true) }
 
     @inline(__always)
-    init(rank: UInt32, position: Int, check: Int32) {
-        key = UInt64(rank) << 32 | UInt64(truncatingIfNeeded: position)
-        self.check = check
+    private static func key(_ rank: UInt32, _ position: Int) -> UInt64 {
+        UInt64(rank) << 32 | UInt64(UInt32(truncatingIfNeeded: position))
     }
 
-    var position: Int { Int(truncatingIfNeeded: key & 0xFFFF_FFFF) }
-}
-
-/// A binary heap with the smallest key on top.
-struct MergeHeap {
-    private var items: [MergeCandidate] = []
-
-    mutating func removeAll() { items.removeAll(keepingCapacity: true) }
-
-    /// Puts a candidate in without ordering; `heapify` follows.
-    mutating func stage(_ item: MergeCandidate) { items.append(item) }
+    /// Puts a merge in without ordering; `heapify` follows.
+    mutating func stage(rank: UInt32, position: Int) { keys.append(Self.key(rank, position)) }
 
     mutating func heapify() {
-        items.withUnsafeMutableBufferPointer { items in
-            for index in stride(from: items.count / 2 - 1, through: 0, by: -1) { Self.siftDown(items, index) }
+        guard keys.count > 1 else { return }
+        keys.withUnsafeMutableBufferPointer { keys in
+            for index in stride(from: (keys.count - 2) / 4, through: 0, by: -1) { Self.siftDown(keys, index) }
         }
     }
 
-    mutating func push(_ item: MergeCandidate) {
-        items.append(item)
-        items.withUnsafeMutableBufferPointer { items in
-            var index = items.count - 1
+    mutating func push(rank: UInt32, position: Int) {
+        let key = Self.key(rank, position)
+        keys.append(key)
+        keys.withUnsafeMutableBufferPointer { keys in
+            var index = keys.count - 1
             while index > 0 {
-                let parent = (index - 1) / 2
-                guard item.key < items[parent].key else { break }
-                items[index] = items[parent]
+                let parent = (index - 1) / 4
+                guard key < keys[parent] else { break }
+                keys[index] = keys[parent]
                 index = parent
             }
-            items[index] = item
+            keys[index] = key
         }
     }
 
-    mutating func pop() -> MergeCandidate? {
-        guard let first = items.first, let last = items.popLast() else { return nil }
-        guard !items.isEmpty else { return first }
-        items[0] = last
-        items.withUnsafeMutableBufferPointer { Self.siftDown($0, 0) }
-        return first
+    mutating func pop() -> (rank: UInt32, position: Int)? {
+        guard let first = keys.first, let last = keys.popLast() else { return nil }
+        if !keys.isEmpty {
+            keys[0] = last
+            keys.withUnsafeMutableBufferPointer { Self.siftDown($0, 0) }
+        }
+        return (UInt32(truncatingIfNeeded: first >> 32), Int(UInt32(truncatingIfNeeded: first)))
     }
 
     @inline(__always)
-    private static func siftDown(_ items: UnsafeMutableBufferPointer<MergeCandidate>, _ start: Int) {
-        let item = items[start]
+    private static func siftDown(_ keys: UnsafeMutableBufferPointer<UInt64>, _ start: Int) {
+        let key = keys[start]
         var index = start
         while true {
-            var child = 2 * index + 1
-            guard child < items.count else { break }
-            if child + 1 < items.count, items[child + 1].key < items[child].key { child += 1 }
-            guard items[child].key < item.key else { break }
-            items[index] = items[child]
-            index = child
+            let first = 4 * index + 1
+            guard first < keys.count else { break }
+            var least = first
+            for child in first + 1..<max(min(first + 4, keys.count), first + 1) where keys[child] < keys[least] {
+                least = child
+            }
+            guard keys[least] < key else { break }
+            keys[index] = keys[least]
+            index = least
         }
-        items[index] = item
+        keys[index] = key
     }
 }

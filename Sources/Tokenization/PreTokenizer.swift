@@ -29,6 +29,8 @@ struct PreTokenizer: Sendable {
     }
 
     var stages: [Stage] = []
+    /// Without stages: whether the text is cut before each "▁" (see `WordBoundaries`).
+    var cutsAtMarks = false
 
     /// The words of a text, in order.
     ///
@@ -36,7 +38,7 @@ struct PreTokenizer: Sendable {
     func forEachWord(_ text: [UInt8], isFirst: Bool, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
         guard !text.isEmpty else { return }
         if stages.isEmpty {
-            text.withUnsafeBufferPointer(body)
+            text.withUnsafeBufferPointer { cutsAtMarks ? WordBoundaries.forEachWord($0, body) : body($0) }
             return
         }
         var split = SplitText(text, isFirst: isFirst)

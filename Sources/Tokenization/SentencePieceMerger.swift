@@ -1,7 +1,7 @@
 import InferenceTypes
 
 /// SentencePiece's byte-pair encoding: any two neighbours whose joined text is a piece may merge, the highest score
-/// first, the leftmost on a tie. The whole text is one word; a linked list and a heap keep it O(n log n).
+/// first, the leftmost on a tie. A linked list and a heap keep it O(n log n) for a text that is one word.
 ///
 /// - Source: google/sentencepiece `bpe_model.cc`; llama.cpp's `llm_tokenizer_spm` does the same.
 struct SentencePieceMerger {
@@ -25,50 +25,59 @@ struct SentencePieceMerger {
         }
     }
 
+    /// The segments of a text, each with its id or nil where it is no piece.
+    func encode(_ text: UnsafeBufferPointer<UInt8>, emit: (UnsafeBufferPointer<UInt8>, TokenID?) -> Void) {
+        var merge = SentencePieceMerge(self, text)
+        merge.run()
+        merge.forEachSymbol { start, byteCount in
+            var pending = [(start, byteCount)]
+            while let (start, byteCount) = pending.popLast() {
+                let range = UnsafeBufferPointer(rebasing: text[Int(start)..<Int(start + byteCount)])
+                let id = pieces.find(range)
+                if let id, unused.contains(id), let left = merge.leftByteCount(start, byteCount) {
+                    pending.append((start + left, byteCount - left))
+                    pending.append((start, left))
+                } else {
+                    emit(range, id)
+                }
+            }
+        }
+    }
+}
+
+/// The merging of one text.
+private struct SentencePieceMerge {
     /// One symbol of the text; a symbol that was merged into its left neighbour has no bytes.
     private struct Symbol {
         var start: Int32
         var byteCount: Int32
         var previous: Int32
         var next: Int32
+        /// Rank of the merge with the next symbol; frozen symbols never have one.
+        var rank = SentencePieceMerge.noMerge
         var isFrozen: Bool
     }
 
-    private static func key(_ start: Int32, _ byteCount: Int32) -> UInt64 {
-        UInt64(UInt32(bitPattern: start)) << 32 | UInt64(UInt32(bitPattern: byteCount))
+    private static let noMerge = UInt32.max
+
+    private let model: SentencePieceMerger
+    private let text: UnsafeBufferPointer<UInt8>
+    private var symbols: [Symbol] = []
+    private var heap = MergeHeap()
+    /// Of pieces that may not be used: how many bytes of them came from the left.
+    private var origins: [UInt64: Int32] = [:]
+
+    init(_ model: SentencePieceMerger, _ text: UnsafeBufferPointer<UInt8>) {
+        self.model = model
+        self.text = text
+        split()
     }
 
-    /// The text as ranges that are pieces or single scalars, each with its id or nil where it is no piece.
-    func encode(_ text: UnsafeBufferPointer<UInt8>, emit: (UnsafeBufferPointer<UInt8>, TokenID?) -> Void) {
-        var symbols = split(text)
-        var origins: [UInt64: (Int32, Int32)] = [:]
-        var heap = MergeHeap()
-        for index in symbols.indices.dropLast() {
-            if let item = candidate(index, symbols, text, &origins) { heap.stage(item) }
-        }
-        heap.heapify()
-        while let top = heap.pop() {
-            let index = top.position
-            let right = Int(symbols[index].next)
-            guard symbols[index].byteCount > 0, right >= 0,
-                symbols[index].byteCount + symbols[right].byteCount == top.check
-            else { continue }
-            merge(index, right, &symbols)
-            if let item = candidate(index, symbols, text, &origins) { heap.push(item) }
-            let left = Int(symbols[index].previous)
-            if left >= 0, let item = candidate(left, symbols, text, &origins) { heap.push(item) }
-        }
-        for symbol in symbols where symbol.byteCount > 0 {
-            resegment(symbol.start, symbol.byteCount, text, origins, emit)
-        }
-    }
-
-    private func split(_ text: UnsafeBufferPointer<UInt8>) -> [Symbol] {
-        var symbols: [Symbol] = []
-        symbols.reserveCapacity(text.count / 2)
+    private mutating func split() {
+        symbols.reserveCapacity(text.count)
         var index = 0
         while index < text.count {
-            let match = frozen.isEmpty ? nil : frozen.longestMatch(text, at: index)
+            let match = model.frozen.isEmpty ? nil : model.frozen.longestMatch(text, at: index)
             let end = match?.end ?? min(index + utf8Length(text[index]), text.count)
             let place = Int32(symbols.count)
             symbols.append(
@@ -78,48 +87,54 @@ struct SentencePieceMerger {
             index = end
         }
         if !symbols.isEmpty { symbols[symbols.count - 1].next = -1 }
-        return symbols
     }
 
-    private func merge(_ left: Int, _ right: Int, _ symbols: inout [Symbol]) {
-        symbols[left].byteCount += symbols[right].byteCount
-        symbols[right].byteCount = 0
-        symbols[left].next = symbols[right].next
-        let after = Int(symbols[right].next)
-        if after >= 0 { symbols[after].previous = Int32(left) }
-    }
-
-    @inline(__always)
-    private func candidate(
-        _ index: Int, _ symbols: [Symbol], _ text: UnsafeBufferPointer<UInt8>, _ origins: inout [UInt64: (Int32, Int32)]
-    ) -> MergeCandidate? {
-        let left = symbols[index]
-        guard left.next >= 0 else { return nil }
-        let right = symbols[Int(left.next)]
-        if left.isFrozen || right.isFrozen { return nil }
-        let byteCount = left.byteCount + right.byteCount
-        let start = Int(left.start)
-        guard let id = pieces.find(UnsafeBufferPointer(rebasing: text[start..<start + Int(byteCount)])) else { return nil }
-        if unused.contains(id) { origins[Self.key(left.start, byteCount)] = (left.byteCount, right.byteCount) }
-        return MergeCandidate(rank: ranks[Int(id)], position: index, check: byteCount)
-    }
-
-    /// Emits a symbol, taken apart where it is a piece that may not be used. The depth is bounded by the symbol's
-    /// length, which is bounded by the longest piece, so a list of what is left to do replaces recursion.
-    private func resegment(
-        _ start: Int32, _ byteCount: Int32, _ text: UnsafeBufferPointer<UInt8>,
-        _ origins: [UInt64: (Int32, Int32)], _ emit: (UnsafeBufferPointer<UInt8>, TokenID?) -> Void
-    ) {
-        var pending = [(start, byteCount)]
-        while let (start, byteCount) = pending.popLast() {
-            let range = UnsafeBufferPointer(rebasing: text[Int(start)..<Int(start) + Int(byteCount)])
-            let id = pieces.find(range)
-            if let id, unused.contains(id), let (left, right) = origins[Self.key(start, byteCount)] {
-                pending.append((start + left, right))
-                pending.append((start, left))
-            } else {
-                emit(range, id)
-            }
+    mutating func run() {
+        for index in symbols.indices.dropLast() {
+            lookUp(index)
+            if symbols[index].rank != Self.noMerge { heap.stage(rank: symbols[index].rank, position: index) }
         }
+        heap.heapify()
+        while let top = heap.pop() {
+            let index = top.position
+            // A merge that a neighbour's merge has undone has another rank by now, none, or one as good.
+            guard symbols[index].rank == top.rank else { continue }
+            let right = Int(symbols[index].next)
+            symbols[index].byteCount += symbols[right].byteCount
+            symbols[index].next = symbols[right].next
+            symbols[right].byteCount = 0
+            symbols[right].rank = Self.noMerge
+            if symbols[index].next >= 0 { symbols[Int(symbols[index].next)].previous = Int32(index) }
+            offer(index)
+            if symbols[index].previous >= 0 { offer(Int(symbols[index].previous)) }
+        }
+    }
+
+    private mutating func offer(_ index: Int) {
+        lookUp(index)
+        if symbols[index].rank != Self.noMerge { heap.push(rank: symbols[index].rank, position: index) }
+    }
+
+    /// Looks up the merge of a symbol with its next one.
+    private mutating func lookUp(_ index: Int) {
+        let left = symbols[index]
+        symbols[index].rank = Self.noMerge
+        guard left.next >= 0, !left.isFrozen, !symbols[Int(left.next)].isFrozen else { return }
+        let byteCount = left.byteCount + symbols[Int(left.next)].byteCount
+        let whole = UnsafeBufferPointer(rebasing: text[Int(left.start)..<Int(left.start + byteCount)])
+        guard let id = model.pieces.find(whole) else { return }
+        if model.unused.contains(id) { origins[Self.key(left.start, byteCount)] = left.byteCount }
+        symbols[index].rank = min(model.ranks[Int(id)], Self.noMerge - 1)
+    }
+
+    private static func key(_ start: Int32, _ byteCount: Int32) -> UInt64 {
+        UInt64(UInt32(bitPattern: start)) << 32 | UInt64(UInt32(bitPattern: byteCount))
+    }
+
+    /// How a merged piece that may not be used was made; nil when it is a single symbol.
+    func leftByteCount(_ start: Int32, _ byteCount: Int32) -> Int32? { origins[Self.key(start, byteCount)] }
+
+    func forEachSymbol(_ body: (Int32, Int32) -> Void) {
+        for symbol in symbols where symbol.byteCount > 0 { body(symbol.start, symbol.byteCount) }
     }
 }

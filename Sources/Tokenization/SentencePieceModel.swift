@@ -105,7 +105,8 @@ struct SentencePieceModel {
             byteTokens: hasByteFallback ? parts.byteTokens() : nil, unknown: unknown)
         var result = TokenizerParts(
             name: name, pieces: pieces, normalizer: Normalizer(steps: [.sentencePiece(normalizer)]),
-            model: model(pieces, fallback, normalizer.verbatim), decoder: parts.decoder(unknownText: unknownText))
+            model: try model(pieces, fallback, normalizer.verbatim), decoder: parts.decoder(unknownText: unknownText))
+        result.preTokenizer.cutsAtMarks = WordBoundaries.areSafe(parts.pieces, pieces)
         if normalizer.addsDummyPrefix || normalizer.removesExtraSpaces {
             result.decoder.start = .dropsLeadingMarks(removesAll: normalizer.removesExtraSpaces)
         }
@@ -120,11 +121,11 @@ struct SentencePieceModel {
 
     private func model(
         _ pieces: PieceTable, _ fallback: TokenizerModel.Unknowns, _ frozen: ByteTrie
-    ) -> TokenizerModel {
+    ) throws(TokenizerError) -> TokenizerModel {
         switch algorithm {
-        case .unigram: .unigram(parts.unigram(unknown: fallback.unknown), fallback)
+        case .unigram: return try .unigram(parts.unigram(unknown: fallback.unknown), fallback)
         case .bytePair:
-            .sentencePiece(
+            return .sentencePiece(
                 SentencePieceMerger(
                     pieces: pieces, scores: parts.scores, unused: Set(parts.ids(.unused)), frozen: frozen), fallback)
         }

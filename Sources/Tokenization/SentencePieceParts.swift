@@ -56,10 +56,13 @@ struct SentencePieceParts {
         return trie
     }
 
-    func unigram(unknown: TokenID?) -> UnigramModel {
+    func unigram(unknown: TokenID?) throws(TokenizerError) -> UnigramModel {
         var trie = ByteTrie()
         let normal = ids(.normal)
         let userDefined = ids(.userDefined)
+        if let id = normal.first(where: { pieces[Int($0)].count > TokenizerLimits.addedTokenByteCount }) {
+            throw failure("token \(id) has \(pieces[Int(id)].count) bytes, the limit is \(TokenizerLimits.addedTokenByteCount)")
+        }
         for id in normal + userDefined { trie.insert(pieces[Int(id)], value: id) }
         return UnigramModel(
             trie: trie, scores: scores.map { Double($0) }, normal: normal, userDefined: Set(userDefined),

@@ -13,9 +13,11 @@ enum TokenizerJSON {
         let inVocabulary = vocabulary.kinds
         let pieces = PieceTable(vocabulary.pieces, isFindable: { inVocabulary[$0] == .normal })
         let (name, tokenizerModel) = try TokenizerJSONModel.model(model, pieces, vocabulary, preTokenizer)
+        var words = preTokenizer
+        words.cutsAtMarks = WordBoundaries.areSafe(vocabulary.pieces, pieces)
         for token in added { vocabulary.kinds[Int(token.id)] = token.isSpecial ? .control : .userDefined }
         var parts = TokenizerParts(
-            name: name, pieces: pieces, added: added, normalizer: normalizer, preTokenizer: preTokenizer,
+            name: name, pieces: pieces, added: added, normalizer: normalizer, preTokenizer: words,
             model: tokenizerModel, decoder: try TokenizerJSONSteps.decoder(root["decoder"], shown(vocabulary, added, normalizer)))
         parts.decoder.special = special(added, unknown: model["unk_token"]?.asBytes, normalizer)
         (parts.prefix, parts.suffix) = try TokenizerJSONSteps.postProcessor(

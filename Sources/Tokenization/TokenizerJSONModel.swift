@@ -87,7 +87,14 @@ enum TokenizerJSONModel {
         }
         let scored = 0..<vocabulary.scores.count
         var trie = ByteTrie()
-        for id in scored { trie.insert(vocabulary.pieces[id], value: Int32(id)) }
+        for id in scored {
+            guard vocabulary.pieces[id].count <= TokenizerLimits.addedTokenByteCount else {
+                throw TokenizerJSON.failure(
+                    "model.vocab[\(id)]: the piece has \(vocabulary.pieces[id].count) bytes, "
+                        + "the limit is \(TokenizerLimits.addedTokenByteCount)")
+            }
+            trie.insert(vocabulary.pieces[id], value: Int32(id))
+        }
         var unknown: TokenID?
         if let id = value["unk_id"]?.asInteger {
             guard 0 <= id, id < scored.count else {

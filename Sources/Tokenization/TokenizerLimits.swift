@@ -5,8 +5,13 @@ enum TokenizerLimits {
     /// Bytes of one piece. The longest of published vocabularies is a run of 512 spaces or signs; a piece of 64 KiB is
     /// no word of a language.
     static let pieceByteCount = 65_536
-    /// Bytes of one added token: the matcher may look at this many bytes for each byte of the text.
-    static let addedTokenByteCount = 1_024
+    /// Bytes of one added token, of one piece of a unigram model, and of a text that a step looks for: for each byte of
+    /// a text this many may be looked at. The longest of published files have under a hundred.
+    static let addedTokenByteCount = 256
+    /// Bytes of one key of a precompiled charsmap: NFKC's longest key has 18.
+    static let characterMapKeyByteCount = 64
+    /// Bytes of one replacement of a precompiled charsmap: NFKC makes 33 of U+FDFA.
+    static let characterMapReplacementByteCount = 64
     /// How much longer a text may become by the literal replacements of a normaliser (reliability.md section 11).
     static let replacementGrowth = 8
     /// Bytes that a normaliser may put in front of a text: " " and "▁" are all that published files use.

@@ -19,51 +19,59 @@ enum UnicodeNormalization {
         if form == .compatibilityComposition || form == .compatibilityDecomposition {
             scalars = compatibilityMapped(scalars)
         }
-        let ordered = string(ofOrdered: scalars)
-        var result = String.UnicodeScalarView()
+        let ordered = String(decoding: utf8(ofOrdered: scalars), as: UTF8.self)
+        var result: [UInt8] = []
+        result.reserveCapacity(text.count)
         switch form {
-        case .canonicalComposition, .compatibilityComposition: result.append(contentsOf: ordered._nfc)
-        case .canonicalDecomposition, .compatibilityDecomposition: result.append(contentsOf: ordered._nfd)
+        case .canonicalComposition, .compatibilityComposition: for scalar in ordered._nfc { append(scalar, to: &result) }
+        case .canonicalDecomposition, .compatibilityDecomposition: for scalar in ordered._nfd { append(scalar, to: &result) }
         }
-        return Array(String(result).utf8)
+        return result
     }
 
     /// Marks are sorted by their combining class, stably, which makes a canonically equivalent text. Three Tibetan
     /// vowel signs, which are no marks by class but decompose into marks, are taken apart for it.
-    private static func string(ofOrdered scalars: [Unicode.Scalar]) -> String {
-        var result = String.UnicodeScalarView()
+    private static func utf8(ofOrdered scalars: [Unicode.Scalar]) -> [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(scalars.count * 2)
         var marks: [Unicode.Scalar] = []
         for scalar in scalars {
-            if scalar.value < 0x300 || (scalar.properties.canonicalCombiningClass == .notReordered
-                && tibetanVowels[scalar.value] == nil)
-            {
-                flush(&marks, into: &result)
-                result.append(scalar)
-            } else if let parts = tibetanVowels[scalar.value] {
+            if let parts = tibetanVowels[scalar.value] {
                 marks.append(contentsOf: parts)
-            } else {
+            } else if scalar.value >= 0x300, scalar.properties.canonicalCombiningClass != .notReordered {
                 marks.append(scalar)
+            } else {
+                if !marks.isEmpty { flush(&marks, to: &result) }
+                append(scalar, to: &result)
             }
         }
-        flush(&marks, into: &result)
-        return String(result)
+        flush(&marks, to: &result)
+        return result
+    }
+
+    @inline(__always)
+    private static func append(_ scalar: Unicode.Scalar, to result: inout [UInt8]) {
+        if scalar.value < 0x80 { result.append(UInt8(scalar.value)) } else { result.append(contentsOf: UTF8.encode(scalar) ?? .init()) }
     }
 
     private static let tibetanVowels: [UInt32: [Unicode.Scalar]] = [
         0x0F73: ["\u{0F71}", "\u{0F72}"], 0x0F75: ["\u{0F71}", "\u{0F74}"], 0x0F81: ["\u{0F71}", "\u{0F80}"],
     ]
 
-    private static func flush(_ marks: inout [Unicode.Scalar], into result: inout String.UnicodeScalarView) {
+    /// Appends marks in the order of their classes, keeping the order within a class; a counting sort, being linear.
+    private static func flush(_ marks: inout [Unicode.Scalar], to result: inout [UInt8]) {
         if marks.count > 1 {
-            // Stable because the place decides between equal classes.
-            let order = marks.enumerated().sorted {
-                let (left, right) = (combiningClass($0.element), combiningClass($1.element))
-                return left == right ? $0.offset < $1.offset : left < right
+            var starts = [Int](repeating: 0, count: 257)
+            for mark in marks { starts[Int(combiningClass(mark)) + 1] += 1 }
+            for index in 1..<257 { starts[index] += starts[index - 1] }
+            var sorted = marks
+            for mark in marks {
+                sorted[starts[Int(combiningClass(mark))]] = mark
+                starts[Int(combiningClass(mark))] += 1
             }
-            result.append(contentsOf: order.map(\.element))
-        } else {
-            result.append(contentsOf: marks)
+            marks = sorted
         }
+        for mark in marks { append(mark, to: &result) }
         marks.removeAll(keepingCapacity: true)
     }
 

@@ -64,7 +64,9 @@ struct ServeCommand: AsyncParsableCommand {
     ) throws(StartError) -> Listener {
         var settings = ServiceConfiguration(build: Build.version)
         settings.unknownFields = strictParams ? .refuse : .ignore
-        let service = CompletionsService(model: ServedModel(model, engine), configuration: settings)
+        let service = CompletionsService(
+            model: ServedModel(model, engine), configuration: settings,
+            environment: .system { logger.info("completion", metadata: $0.metadata) })
         var configuration = ListenerConfiguration()
         configuration.host = host
         configuration.port = port
@@ -93,6 +95,22 @@ private struct EngineService: Service {
         try? await gracefulShutdown()
         await engine.drain()
     }
+}
+
+extension CompletionRecord {
+    /// For the one line of a request. What a client sent is escaped by the log handler.
+    fileprivate var metadata: Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "id": "\(id)", "outcome": "\(outcome.rawValue)", "streamed": "\(isStreamed)", "choices": "\(choiceCount)",
+            "prompt_tokens": "\(promptTokenCount)", "completion_tokens": "\(completionTokenCount)",
+            "seconds": "\(elapsed / .seconds(1))",
+        ]
+        if let user { metadata["user"] = "\(String(decoding: user.prefix(Self.userByteLimit), as: UTF8.self))" }
+        return metadata
+    }
+
+    /// Of `user`, what a log line shows: names are short, and a line must stay one.
+    private static let userByteLimit = 128
 }
 
 extension ServedModel {

@@ -72,7 +72,8 @@ final class Counter: Sendable {
 func service(
     _ engine: ScriptedEngine, unknownFields: ServiceConfiguration.UnknownFields = .ignore,
     readiness: ServedModel.Readiness = .ready,
-    pause: @escaping @Sendable (Duration) async throws -> Void = { _ in throw CancellationError() }
+    pause: @escaping @Sendable (Duration) async throws -> Void = { _ in throw CancellationError() },
+    report: @escaping @Sendable (CompletionRecord) -> Void = { _ in }
 ) -> CompletionsService {
     let random = Counter()
     return CompletionsService(
@@ -85,7 +86,7 @@ func service(
         environment: ServiceEnvironment(
             now: { 1_767_225_601 },
             random: { UInt64(random.next() + 1) << 11 },
-            pause: pause))
+            pause: pause, report: report))
 }
 
 /// An engine that says `text` in one step and stops at its end.

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Checkpoints
 import Foundation
 import InferenceTypes

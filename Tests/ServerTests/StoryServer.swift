@@ -1,3 +1,4 @@
+import ArgumentParser
 import CompletionsAPI
 import Engine
 import Foundation
@@ -19,7 +20,8 @@ struct StoryServer {
         model = try LoadedModel(try ModelOptions.parse(arguments))
         engine = try await model.startEngine(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         service = CompletionsService(
-            model: ServedModel(model, engine), configuration: ServiceConfiguration(build: "test"))
+            model: ServedModel(model, engine), configuration: ServiceConfiguration(build: "test"),
+            environment: .system { _ in })
     }
 
     func respond(_ fields: [String: Any]) async throws -> ServerResponse {
@@ -87,7 +89,9 @@ struct RequestMaker {
     private static let openings = [
         "Once upon a time", "Lily had a red ball.", "Tom and his dog", "été 😀 und", "One day, a big", "\n", "「猫」は",
     ]
-    private static let stops = [" the", "ly ", ". ", "\n", "\u{FFFD}", "ed a", "é", "e", "little girl"]
+    private static let stops = [
+        " the", "ly ", ". ", "\n", "\u{FFFD}", "ed a", "é", "e", "little girl", "\u{FFFD}\u{FFFD}", "Q", "a", "o",
+    ]
 
     private mutating func pick<Element>(_ items: [Element]) -> Element {
         items[Int.random(in: 0..<items.count, using: &generator)]
@@ -101,7 +105,7 @@ struct RequestMaker {
             "seed": Int.random(in: 0...1 << 40, using: &generator),
             "temperature": pick([0.0, 0.7, 1.0, 1.6, 2.0]),
         ]
-        if Bool.random(using: &generator) { fields["stop"] = [pick(Self.stops), pick(Self.stops)] }
+        if Int.random(in: 0..<4, using: &generator) > 0 { fields["stop"] = [pick(Self.stops), pick(Self.stops)] }
         if Bool.random(using: &generator) { fields["top_k"] = Int.random(in: 1...80, using: &generator) }
         if Bool.random(using: &generator) { fields["top_p"] = pick([0.5, 0.9, 0.99]) }
         if Bool.random(using: &generator) { fields["min_p"] = pick([0.01, 0.1]) }

@@ -1,0 +1,56 @@
+import Engine
+
+/// What is known of a completion when it is over: the one log line of a request is made of it.
+package struct CompletionRecord: Sendable, Equatable {
+    package enum Outcome: String, Sendable {
+        case finished
+        /// The engine could not compute it.
+        case failed
+        /// The client hung up.
+        case abandoned
+    }
+
+    /// The completion's id, as the client got it.
+    package var id: String
+    /// The request's `user`, as sent.
+    package var user: [UInt8]?
+    package var isStreamed: Bool
+    package var choiceCount: Int
+    package var promptTokenCount: Int
+    package var completionTokenCount = 0
+    package var outcome = Outcome.abandoned
+    /// From the validated request to its end.
+    package var elapsed = Duration.zero
+
+    init(id: String, user: [UInt8]?, _ parameters: CompletionParameters) {
+        self.id = id
+        self.user = user
+        isStreamed = parameters.delivery != .whole
+        choiceCount = parameters.generations.count
+        promptTokenCount = parameters.generations.reduce(0) { $0 + $1.promptTokens.count }
+    }
+}
+
+/// Keeps a record while its completion lives, and reports it once, when the keeper goes: with the answer, with the error,
+/// or with the client.
+final class RecordKeeper {
+    var record: CompletionRecord
+    private let environment: ServiceEnvironment
+    private let started: Duration
+
+    init(_ record: CompletionRecord, _ environment: ServiceEnvironment) {
+        self.record = record
+        self.environment = environment
+        started = environment.uptime()
+    }
+
+    func take(_ usage: Usage, isFinished: Bool) {
+        record.completionTokenCount = usage.completionCount
+        if isFinished { record.outcome = .finished }
+    }
+
+    deinit {
+        record.elapsed = environment.uptime() - started
+        environment.report(record)
+    }
+}
