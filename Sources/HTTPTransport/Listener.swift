@@ -26,6 +26,8 @@ package actor Listener: Service {
     private static let backOff = DispatchTimeInterval.milliseconds(100)
     /// Accepted at one go; then others on the queue have their turn.
     private static let acceptCount = 64
+    /// Between two log lines about the same shortage: a flood of clients must not flood the log.
+    private static let warningInterval: Duration = .seconds(10)
     /// From the order to give up until connections are cut: time for a last event to each stream.
     private static let lastWordTimeout: DispatchTimeInterval = .seconds(1)
 
@@ -49,6 +51,7 @@ package actor Listener: Service {
     private var openCount = 0
     private var acceptedCount = 0
     private var isMakingRoom = false
+    private var warnedAt: Duration?
     private var stopWaiters: [CheckedContinuation<Void, Never>] = []
 
     /// Binds and listens.
@@ -197,12 +200,19 @@ package actor Listener: Service {
         for source in sources { source.set(on: false) }
         Task {
             let hasClosed = await closeOldestIdle()
-            if !hasClosed { logger.warning("no room for connections", metadata: ["connections": "\(openCount)"]) }
+            if !hasClosed { warnOfNoRoom() }
             let pause: DispatchTimeInterval = hasClosed ? .milliseconds(1) : Self.backOff
             executor.queue.asyncAfter(deadline: .now() + pause) { [weak self] in
                 self?.assumeIsolated { $0.resumeAccepting() }
             }
         }
+    }
+
+    private func warnOfNoRoom() {
+        let now = MonotonicClock.now()
+        if let last = warnedAt, now - last < Self.warningInterval { return }
+        warnedAt = now
+        logger.warning("no room for connections", metadata: ["connections": "\(openCount)"])
     }
 
     private func resumeAccepting() {

@@ -5,33 +5,35 @@ import Testing
 struct ChunkTests {
     private static let head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-    @Test("chunks give this body or this status", arguments: [
-        ("1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", 200),
-        ("0002\r\n{}\r\n000\r\n\r\n", 200),
-        ("2;a\r\n{}\r\n0\r\n\r\n", 200),
-        ("2 ; a = b ;c=\"d;\\\"e\"\r\n{}\r\n0;z\r\n\r\n", 200),
-        ("2\r\n{}\r\n0\r\nA: b\r\nContent-Length: 5\r\n\r\n", 200),
-        ("0\r\n\r\n", 400),  // an empty body, no object
-        ("2 \r\n{}\r\n0\r\n\r\n", 400),
-        (" 2\r\n{}\r\n0\r\n\r\n", 400),
-        ("\r\n{}\r\n0\r\n\r\n", 400),
-        ("0x2\r\n{}\r\n0\r\n\r\n", 400),
-        ("+2\r\n{}\r\n0\r\n\r\n", 400),
-        ("2;\r\n{}\r\n0\r\n\r\n", 400),
-        ("2;a=\r\n{}\r\n0\r\n\r\n", 400),
-        ("2;a=\"b\r\n{}\r\n0\r\n\r\n", 400),
-        ("2;a=\"b\\\r\n{}\r\n0\r\n\r\n", 400),
-        ("2;a=\"b\"c\r\n{}\r\n0\r\n\r\n", 400),
-        ("2\n{}\r\n0\r\n\r\n", 400),
-        ("2\r\n{}\n0\r\n\r\n", 400),
-        ("2\r\n{}x\r\n0\r\n\r\n", 400),
-        ("2\r\n{}0\r\n\r\n", 400),
-        ("2\r\n{}\r\n0\r\nno field\r\n\r\n", 400),
-        ("2\r\n{}\r\n0\r\n: b\r\n\r\n", 400),
-        ("10000000000000002\r\n{}\r\n0\r\n\r\n", 413),
-        ("7fffffffffffffff\r\n{}\r\n0\r\n\r\n", 413),
-        ("800001\r\n", 413),
-    ])
+    @Test(
+        "chunks give this body or this status",
+        arguments: [
+            ("1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", 200),
+            ("0002\r\n{}\r\n000\r\n\r\n", 200),
+            ("2;a\r\n{}\r\n0\r\n\r\n", 200),
+            ("2 ; a = b ;c=\"d;\\\"e\"\r\n{}\r\n0;z\r\n\r\n", 200),
+            ("2\r\n{}\r\n0\r\nA: b\r\nContent-Length: 5\r\n\r\n", 200),
+            ("0\r\n\r\n", 400),  // an empty body, no object
+            ("2 \r\n{}\r\n0\r\n\r\n", 400),
+            (" 2\r\n{}\r\n0\r\n\r\n", 400),
+            ("\r\n{}\r\n0\r\n\r\n", 400),
+            ("0x2\r\n{}\r\n0\r\n\r\n", 400),
+            ("+2\r\n{}\r\n0\r\n\r\n", 400),
+            ("2;\r\n{}\r\n0\r\n\r\n", 400),
+            ("2;a=\r\n{}\r\n0\r\n\r\n", 400),
+            ("2;a=\"b\r\n{}\r\n0\r\n\r\n", 400),
+            ("2;a=\"b\\\r\n{}\r\n0\r\n\r\n", 400),
+            ("2;a=\"b\"c\r\n{}\r\n0\r\n\r\n", 400),
+            ("2\n{}\r\n0\r\n\r\n", 400),
+            ("2\r\n{}\n0\r\n\r\n", 400),
+            ("2\r\n{}x\r\n0\r\n\r\n", 400),
+            ("2\r\n{}0\r\n\r\n", 400),
+            ("2\r\n{}\r\n0\r\nno field\r\n\r\n", 400),
+            ("2\r\n{}\r\n0\r\n: b\r\n\r\n", 400),
+            ("10000000000000002\r\n{}\r\n0\r\n\r\n", 413),
+            ("7fffffffffffffff\r\n{}\r\n0\r\n\r\n", 413),
+            ("800001\r\n", 413),
+        ])
     func table(_ chunks: String, _ status: Int) {
         let input = (Self.head + chunks).bytes
         let whole = MachinePlayer.play(input)

@@ -165,11 +165,22 @@ struct ConnectionTests {
         #expect(request.head.headerFields[values: name] == ["1", "2"])
     }
 
-    @Test("an error is JSON of the API's shape", arguments: [
-        (HTTPError(.badRequest, "a \"b\" \\ \n"), #"{"error":{"message":"a \"b\" \\ ","type":"invalid_request_error","param":null,"code":null}}"#),
-        (HTTPError(.requestTimeout, "x"), #"{"error":{"message":"x","type":"invalid_request_error","param":null,"code":"request_timeout"}}"#),
-        (HTTPError(.internalServerError, "x"), #"{"error":{"message":"x","type":"server_error","param":null,"code":null}}"#),
-    ])
+    @Test(
+        "an error is JSON of the API's shape",
+        arguments: [
+            (
+                HTTPError(.badRequest, "a \"b\" \\ \n"),
+                #"{"error":{"message":"a \"b\" \\ ","type":"invalid_request_error","param":null,"code":null}}"#
+            ),
+            (
+                HTTPError(.requestTimeout, "x"),
+                #"{"error":{"message":"x","type":"invalid_request_error","param":null,"code":"request_timeout"}}"#
+            ),
+            (
+                HTTPError(.internalServerError, "x"),
+                #"{"error":{"message":"x","type":"server_error","param":null,"code":null}}"#
+            ),
+        ])
     func errorBody(_ error: HTTPError, _ json: String) throws {
         guard case .bytes(let body) = error.response.body else {
             Issue.record("an error without a body")

@@ -98,7 +98,8 @@ struct LimitTests {
     @Test("a bomb of 100 MB in 0.6 MB is refused")
     func bomb() {
         let bomb = GzipSample.bomb
-        let head = "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: \(bomb.count)\r\n\r\n"
+        let head =
+            "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: \(bomb.count)\r\n\r\n"
         #expect(MachinePlayer.play(head.bytes + bomb).statuses == [413])
     }
 

@@ -38,7 +38,8 @@ struct ResponseTests {
 
     @Test("a stream goes in chunks; an empty piece is left out, for it would end the body")
     func streamed() {
-        let expected = Self.prefix + Self.streamFields + "Transfer-Encoding: chunked\r\n\r\n"
+        let expected =
+            Self.prefix + Self.streamFields + "Transfer-Encoding: chunked\r\n\r\n"
             + "1\r\na\r\n1b\r\nabcdefghijklmnopqrstuvwxyz.\r\n0\r\n\r\n"
         let pieces = ["a", "", "abcdefghijklmnopqrstuvwxyz."]
         #expect(Self.bytes(Self.stream, to: "GET / HTTP/1.1", pieces: pieces) == expected)
@@ -84,12 +85,14 @@ struct ResponseTests {
         #expect(ServerSentEvents.ping == ": ping\n\n".bytes)
     }
 
-    @Test("dates", arguments: [
-        (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
-        (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"), (1_795_528_800, "Tue, 24 Nov 2026 14:00:00 GMT"),
-        (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"), (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
-        (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"), (-1, "Thu, 01 Jan 1970 00:00:00 GMT"),
-    ] as [(Int64, String)])
+    @Test(
+        "dates",
+        arguments: [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"), (1_795_528_800, "Tue, 24 Nov 2026 14:00:00 GMT"),
+            (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"), (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
+            (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"), (-1, "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ] as [(Int64, String)])
     func dates(_ seconds: Int64, _ text: String) {
         #expect(String(decoding: HTTPDate(unixSeconds: seconds).bytes, as: UTF8.self) == text)
     }

@@ -35,11 +35,13 @@ struct ServingTests {
     @Test("a body of 3 MiB comes whole, asked for by 100, and its echo goes back whole")
     func largeBody() async throws {
         let body = [UInt8]((0..<(3 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 8) })
-        try await withServer(handler: { ServerResponse(head: HTTPResponse(status: .ok), body: .bytes($0.body)) }) { listener in
+        try await withServer(handler: { ServerResponse(head: HTTPResponse(status: .ok), body: .bytes($0.body)) }) {
+            listener in
             try await offPool { [port = listener.port] in
                 let client = try TestClient(port: port)
                 defer { client.close() }
-                client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: \(body.count)\r\n\r\n")
+                client.send(
+                    "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: \(body.count)\r\n\r\n")
                 #expect(try client.head().status == 100)
                 client.send(body)
                 #expect(try client.response().body == body)

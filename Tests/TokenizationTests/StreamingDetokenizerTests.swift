@@ -1,0 +1,84 @@
+import InferenceTypes
+import Testing
+import Tokenization
+
+@Suite("Streaming detokeniser")
+struct StreamingDetokenizerTests {
+    @Test("A scalar comes with its last byte, never before")
+    func wholeScalars() throws {
+        let tokenizer = try TinyTokenizers.sentencePiece()
+        var stream = StreamingDetokenizer(tokenizer, after: [264])
+        // U+1F600 as byte tokens: byte + 3.
+        #expect(stream.append(0xF0 + 3) == [])
+        #expect(stream.append(0x9F + 3) == [])
+        #expect(stream.append(0x98 + 3) == [])
+        #expect(stream.append(0x80 + 3) == Array("\u{1F600}".utf8))
+        #expect(stream.finish() == [])
+    }
+
+    @Test("What cannot become a scalar is U+FFFD, as soon as that is certain")
+    func illFormed() throws {
+        let tokenizer = try TinyTokenizers.sentencePiece()
+        var stream = StreamingDetokenizer(tokenizer, after: [264])
+        #expect(stream.append(0xF0 + 3) == [])
+        #expect(stream.append(260) == Array("\u{FFFD}a".utf8))
+        #expect(stream.append(0x80 + 3) == Array("\u{FFFD}".utf8))
+        #expect(stream.append(0xE2 + 3) == [])
+        #expect(stream.finish() == Array("\u{FFFD}".utf8))
+        #expect(stream.finish() == [])
+    }
+
+    @Test("The first space goes where the text begins and stays behind a prompt")
+    func firstSpace() throws {
+        let tokenizer = try TinyTokenizers.sentencePiece()
+        var first = StreamingDetokenizer(tokenizer, after: [])
+        #expect(first.append(263) == Array("ab".utf8))
+        #expect(first.append(263) == Array(" ab".utf8))
+        var afterBegin = StreamingDetokenizer(tokenizer, after: [1])
+        #expect(afterBegin.append(263) == Array("ab".utf8))
+        var afterPrompt = StreamingDetokenizer(tokenizer, after: [1, 264])
+        #expect(afterPrompt.append(263) == Array(" ab".utf8))
+    }
+
+    @Test("Special tokens and ids out of range give nothing")
+    func special() throws {
+        let tokenizer = try TinyTokenizers.byteLevel()
+        var stream = StreamingDetokenizer(tokenizer, after: [])
+        #expect(stream.append(262) == [])
+        #expect(stream.append(100_000) == [])
+        #expect(stream.append(-5) == [])
+        #expect(stream.append(258) == Array("hell".utf8))
+    }
+
+    @Test("Random tokens: the parts are well-formed and join to the decoded text, behind any prompt", arguments: 0..<40)
+    func random(_ seed: Int) throws {
+        for tokenizer in try [TinyTokenizers.byteLevel(), TinyTokenizers.sentencePiece()] {
+            var generator = SplitMix(state: UInt64(seed))
+            let tokens = (0..<60).map { _ in TokenID(generator.next() % UInt64(tokenizer.vocabularyCount)) }
+            let split = Int(generator.next() % 30)
+            var stream = StreamingDetokenizer(tokenizer, after: Array(tokens[..<split]))
+            var text: [UInt8] = []
+            for token in tokens[split...] {
+                let part = stream.append(token)
+                #expect(part.isValidUTF8)
+                text += part
+            }
+            text += stream.finish()
+            // The prompt ends where it ends: an unfinished scalar of it does not wait for what is generated.
+            let space = tokenizer.encode(Array("a".utf8), addSpecialTokens: .omit)
+            let prompt = split == 0 ? [] : Array(tokens[..<split]) + space
+            let whole = tokenizer.decode(prompt + tokens[split...], specialTokens: .skip)
+            #expect(whole == tokenizer.decode(prompt, specialTokens: .skip) + text)
+        }
+    }
+
+    @Test("A copy goes its own way")
+    func fork() throws {
+        let tokenizer = try TinyTokenizers.sentencePiece()
+        var left = StreamingDetokenizer(tokenizer, after: [264])
+        #expect(left.append(0xC3 + 3) == [])
+        var right = left
+        #expect(left.append(0xA9 + 3) == Array("\u{E9}".utf8))
+        #expect(right.append(0xA8 + 3) == Array("\u{E8}".utf8))
+    }
+}
