@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#define NT_HAS_HALF
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 #include "template_set.h"
 #pragma clang attribute pop

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#define NT_HAS_HALF
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), apply_to = function)
 #include "template_set.h"
 #pragma clang attribute pop

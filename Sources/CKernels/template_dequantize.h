@@ -97,16 +97,28 @@ static void nt_dequantize_q6_k(const nt_block_q6_k *block, float *out, int64_t b
     }
 }
 
+// Conversion to single precision is exact, so the processor's own and nt_half agree to the bit.
+static void nt_dequantize_f16(const char *source, float *out, int64_t count) {
+    int64_t i = 0;
+#if defined(NT_HAS_HALF)
+    typedef _Float16 nt_h16 __attribute__((vector_size(32)));
+    for (; i + 16 <= count; i += 16) {
+        nt_h16 halves;
+        memcpy(&halves, source + i * 2, sizeof halves);
+        nt_put(out + i, __builtin_convertvector(halves, nt_v16));
+    }
+#endif
+    for (; i < count; i++) {
+        uint16_t bits;
+        memcpy(&bits, source + i * 2, 2);
+        out[i] = nt_half(bits);
+    }
+}
+
 static void nt_dequantize(uint32_t type, const void *source, float *out, int64_t count) {
     switch (type) {
     case NT_F32: memcpy(out, source, (size_t)count * 4); break;
-    case NT_F16:
-        for (int64_t i = 0; i < count; i++) {
-            uint16_t bits;
-            memcpy(&bits, (const char *)source + i * 2, 2);
-            out[i] = nt_half(bits);
-        }
-        break;
+    case NT_F16: nt_dequantize_f16(source, out, count); break;
     case NT_BF16:
         for (int64_t i = 0; i < count; i++) {
             uint16_t bits;

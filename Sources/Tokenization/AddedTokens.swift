@@ -97,7 +97,9 @@ struct AddedTokenMatcher: Sendable {
     private func scalar(_ text: UnsafeBufferPointer<UInt8>, at index: Int) -> (value: UInt32, length: Int)? {
         guard index < text.count else { return nil }
         let length = min(utf8Length(text[index]), text.count - index)
-        return String(decoding: text[index..<index + length], as: UTF8.self).unicodeScalars.first.map { ($0.value, length) }
+        return String(decoding: text[index..<index + length], as: UTF8.self).unicodeScalars.first.map {
+            ($0.value, length)
+        }
     }
 
     private func scalar(_ text: UnsafeBufferPointer<UInt8>, endingAt end: Int) -> (value: UInt32, length: Int)? {

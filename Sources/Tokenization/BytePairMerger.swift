@@ -15,6 +15,8 @@ struct BytePairMerger {
     private var previous: [Int32] = []
     private var next: [Int32] = []
     private var heap = MergeHeap()
+    /// Merges that the heap has given, stale ones too: what a test bounds.
+    private(set) var operationCount = 0
 
     /// Up to this many symbols scanning for the best pair is faster than a heap (measured: break-even near 40).
     private static let scanLimit = 32
@@ -61,6 +63,7 @@ struct BytePairMerger {
     mutating func mergeByHeap(_ merges: MergeTable) {
         link(merges)
         while let top = heap.pop() {
+            operationCount += 1
             let index = top.position
             // A merge that a neighbour's merge has undone has another rank by now, or none.
             guard ranks[index] == top.rank else { continue }

@@ -7,11 +7,14 @@ struct CharacterMap: Sendable {
     private let replacements: [UInt8]
 
     init(_ blob: [UInt8]) throws(TokenizerError) {
-        guard blob.count >= 4 else { throw TokenizerError("the precompiled charsmap has \(blob.count) bytes, expected 4 or more") }
+        guard blob.count >= 4 else {
+            throw TokenizerError("the precompiled charsmap has \(blob.count) bytes, expected 4 or more")
+        }
         let trieByteCount = Int(Self.word(blob, 0))
         guard trieByteCount % 4 == 0, trieByteCount >= 4, trieByteCount <= blob.count - 4 else {
             throw TokenizerError(
-                "the precompiled charsmap gives its trie \(trieByteCount) bytes of \(blob.count - 4), expected a multiple of 4")
+                "the precompiled charsmap gives its trie \(trieByteCount) bytes of \(blob.count - 4), expected a multiple of 4"
+            )
         }
         units = (0..<trieByteCount / 4).map { Self.word(blob, 4 + 4 * $0) }
         replacements = Array(blob[(4 + trieByteCount)...])

@@ -17,7 +17,9 @@ struct GGUFPreTokenizer {
     }
 
     init?(named name: [UInt8]) {
-        guard let group = Self.groups.first(where: { $0.names.contains { name.elementsEqual($0.utf8) } }) else { return nil }
+        guard let group = Self.groups.first(where: { $0.names.contains { name.elementsEqual($0.utf8) } }) else {
+            return nil
+        }
         self = group.value
     }
 

@@ -32,6 +32,7 @@ struct GGUFVocabulary {
         parts.pieces = tokens
         parts.scores = try scores(tokens.count)
         parts.kinds = try kinds(tokens.count)
+        try parts.validateCounts()
         for id in tokens.indices {
             if tokens[id].isEmpty { parts.kinds[id] = .none }
             if GGUFTokenNames.isControl(tokens[id]), parts.kinds[id] != .none { parts.kinds[id] = .control }
@@ -49,7 +50,9 @@ struct GGUFVocabulary {
     }
 
     private func kinds(_ count: Int) throws(TokenizerError) -> [TokenKind] {
-        guard let value = metadata["tokenizer.ggml.token_type"] else { return [TokenKind](repeating: .normal, count: count) }
+        guard let value = metadata["tokenizer.ggml.token_type"] else {
+            return [TokenKind](repeating: .normal, count: count)
+        }
         guard let numbers = value.asIntegers else { throw parts.failure("token_type: expected an array of numbers") }
         // What the specification does not know has no text, as in llama.cpp.
         return numbers.map { UInt8(exactly: $0).flatMap(TokenKind.init) ?? .unused }
@@ -102,7 +105,9 @@ struct GGUFVocabulary {
             result.endOfSequence.insert(TokenID(id))
         }
         if try flag("add_bos_token", default: addsBegin) {
-            guard let begin = result.beginOfSequence else { throw parts.failure("add_bos_token: expected a bos_token_id") }
+            guard let begin = result.beginOfSequence else {
+                throw parts.failure("add_bos_token: expected a bos_token_id")
+            }
             result.prefix = [begin]
         }
         if try flag("add_eos_token", default: addsEnd) {
@@ -197,7 +202,9 @@ struct GGUFVocabulary {
 
     private func characterMap() throws(TokenizerError) -> CharacterMap? {
         guard let value = metadata["tokenizer.ggml.precompiled_charsmap"] else { return nil }
-        guard let numbers = value.asIntegers else { throw parts.failure("precompiled_charsmap: expected an array of bytes") }
+        guard let numbers = value.asIntegers else {
+            throw parts.failure("precompiled_charsmap: expected an array of bytes")
+        }
         guard !numbers.isEmpty else { return nil }
         return try CharacterMap(numbers.map { UInt8(truncatingIfNeeded: $0) })
     }

@@ -78,7 +78,9 @@ enum KnownPatterns {
     private static func set(_ ranges: [ClosedRange<UInt32>]) -> String {
         var text = String.UnicodeScalarView()
         for range in ranges {
-            guard let first = Unicode.Scalar(range.lowerBound), let last = Unicode.Scalar(range.upperBound) else { continue }
+            guard let first = Unicode.Scalar(range.lowerBound), let last = Unicode.Scalar(range.upperBound) else {
+                continue
+            }
             text.append(first)
             if range.count > 1 { text.append(contentsOf: ["-", last]) }
         }

@@ -83,7 +83,9 @@ struct Normalizer: Sendable {
     private static func stripping(left: Bool, right: Bool, _ text: [UInt8]) -> [UInt8] {
         let scalars = ScalarText(text)
         var range = 0..<scalars.count
-        while left, let first = range.first, scalars.classes[first].isWhiteSpace { range = first + 1..<range.upperBound }
+        while left, let first = range.first, scalars.classes[first].isWhiteSpace {
+            range = first + 1..<range.upperBound
+        }
         while right, let last = range.last, scalars.classes[last].isWhiteSpace { range = range.lowerBound..<last }
         return Array(text[scalars.byteRange(range)])
     }

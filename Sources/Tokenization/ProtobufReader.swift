@@ -43,7 +43,9 @@ struct ProtobufReader {
     func bytes(_ range: Range<Int>) -> [UInt8] { Array(message[range]) }
 
     private mutating func skip(_ count: Int) throws(TokenizerError) -> Range<Int> {
-        guard count <= end - position else { throw failure("a field of \(count) bytes where \(end - position) are left") }
+        guard count <= end - position else {
+            throw failure("a field of \(count) bytes where \(end - position) are left")
+        }
         defer { position += count }
         return position..<position + count
     }

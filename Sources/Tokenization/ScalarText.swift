@@ -56,5 +56,7 @@ struct ScalarText {
     }
 
     /// The bytes of a range of scalars.
-    func byteRange(_ range: Range<Int>) -> Range<Int> { Int(offsets[range.lowerBound])..<Int(offsets[range.upperBound]) }
+    func byteRange(_ range: Range<Int>) -> Range<Int> {
+        Int(offsets[range.lowerBound])..<Int(offsets[range.upperBound])
+    }
 }

@@ -5,7 +5,10 @@ import InferenceTypes
 ///
 /// - Source: google/sentencepiece `sentencepiece_model.proto`.
 struct SentencePieceModel {
-    private enum Algorithm: UInt64 { case unigram = 1, bytePair = 2 }
+    private enum Algorithm: UInt64 {
+        case unigram = 1
+        case bytePair = 2
+    }
 
     private var parts = SentencePieceParts(place: "tokenizer.model")
     private var algorithm = Algorithm.unigram
@@ -116,7 +119,8 @@ struct SentencePieceModel {
     }
 
     private var name: String {
-        (algorithm == .bytePair ? "SentencePiece BPE" : "SentencePiece unigram") + (hasByteFallback ? " with byte fallback" : "")
+        (algorithm == .bytePair ? "SentencePiece BPE" : "SentencePiece unigram")
+            + (hasByteFallback ? " with byte fallback" : "")
     }
 
     private func model(

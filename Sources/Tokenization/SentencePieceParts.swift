@@ -12,20 +12,31 @@ struct SentencePieceParts {
 
     func failure(_ message: String) -> TokenizerError { TokenizerError("\(place): \(message)") }
 
-    /// Checks what the models rely on.
-    func validate() throws(TokenizerError) {
+    /// Checks that there are as many scores and types as tokens.
+    func validateCounts() throws(TokenizerError) {
         guard pieces.contains(where: { !$0.isEmpty }) else { throw failure("expected tokens, found none") }
-        guard count <= TokenizerLimits.tokenID + 1 else { throw failure("\(count) tokens, the limit is \(TokenizerLimits.tokenID + 1)") }
+        guard count <= TokenizerLimits.tokenID + 1 else {
+            throw failure("\(count) tokens, the limit is \(TokenizerLimits.tokenID + 1)")
+        }
         guard scores.count == count, kinds.count == count else {
             throw failure("\(count) tokens, \(scores.count) scores and \(kinds.count) types, expected as many of each")
         }
-        if let id = scores.firstIndex(where: { !$0.isFinite }) { throw failure("the score of token \(id) is no finite number") }
+    }
+
+    /// Checks what the models rely on.
+    func validate() throws(TokenizerError) {
+        try validateCounts()
+        if let id = scores.firstIndex(where: { !$0.isFinite }) {
+            throw failure("the score of token \(id) is no finite number")
+        }
         if let id = pieces.firstIndex(where: { $0.count > TokenizerLimits.pieceByteCount }) {
             throw failure("token \(id) has \(pieces[id].count) bytes, the limit is \(TokenizerLimits.pieceByteCount)")
         }
         for id in pieces.indices where kinds[id] == .userDefined || kinds[id] == .control {
             guard pieces[id].count <= TokenizerLimits.addedTokenByteCount else {
-                throw failure("the special token \(id) has \(pieces[id].count) bytes, the limit is \(TokenizerLimits.addedTokenByteCount)")
+                throw failure(
+                    "the special token \(id) has \(pieces[id].count) bytes, the limit is \(TokenizerLimits.addedTokenByteCount)"
+                )
             }
         }
         try refuseDuplicates()
@@ -61,7 +72,8 @@ struct SentencePieceParts {
         let normal = ids(.normal)
         let userDefined = ids(.userDefined)
         if let id = normal.first(where: { pieces[Int($0)].count > TokenizerLimits.addedTokenByteCount }) {
-            throw failure("token \(id) has \(pieces[Int(id)].count) bytes, the limit is \(TokenizerLimits.addedTokenByteCount)")
+            throw failure(
+                "token \(id) has \(pieces[Int(id)].count) bytes, the limit is \(TokenizerLimits.addedTokenByteCount)")
         }
         for id in normal + userDefined { trie.insert(pieces[Int(id)], value: id) }
         return UnigramModel(

@@ -24,7 +24,8 @@ enum SpaceCleaner {
         var index = 0
         while index < text.count {
             let byte = text[index]
-            if byte == apostrophe, index > 0, index + 1 < text.count, text[index - 1] == space, text[index + 1] == space {
+            if byte == apostrophe, index > 0, index + 1 < text.count, text[index - 1] == space, text[index + 1] == space
+            {
                 result.removeLast()
                 index += 1
             }

@@ -18,7 +18,8 @@ enum TokenizerJSON {
         for token in added { vocabulary.kinds[Int(token.id)] = token.isSpecial ? .control : .userDefined }
         var parts = TokenizerParts(
             name: name, pieces: pieces, added: added, normalizer: normalizer, preTokenizer: words,
-            model: tokenizerModel, decoder: try TokenizerJSONSteps.decoder(root["decoder"], shown(vocabulary, added, normalizer)))
+            model: tokenizerModel,
+            decoder: try TokenizerJSONSteps.decoder(root["decoder"], shown(vocabulary, added, normalizer)))
         parts.decoder.special = special(added, unknown: model["unk_token"]?.asBytes, normalizer)
         (parts.prefix, parts.suffix) = try TokenizerJSONSteps.postProcessor(
             root["post_processor"], count: vocabulary.pieces.count)
@@ -53,7 +54,9 @@ enum TokenizerJSON {
             case .array(let items)?: try read(items)
             default: throw failure("model.vocab: expected an object of ids or a list of pieces with scores")
             }
-            guard pieces.contains(where: { !$0.isEmpty }) else { throw failure("model.vocab: expected pieces, found none") }
+            guard pieces.contains(where: { !$0.isEmpty }) else {
+                throw failure("model.vocab: expected pieces, found none")
+            }
         }
 
         private mutating func read(_ members: [JSONMember]) throws(TokenizerError) {
@@ -67,7 +70,8 @@ enum TokenizerJSON {
 
         private mutating func read(_ items: [JSONValue]) throws(TokenizerError) {
             for (id, item) in items.enumerated() {
-                guard let pair = item.asArray, pair.count == 2, let piece = pair[0].asBytes, let score = pair[1].asDouble
+                guard let pair = item.asArray, pair.count == 2, let piece = pair[0].asBytes,
+                    let score = pair[1].asDouble
                 else { throw failure("model.vocab[\(id)]: expected a piece and its score") }
                 try set(piece, id: Int64(id), .normal, limit: items.count)
                 scores.append(UnigramScore.asReferenceReads(score))
@@ -79,7 +83,8 @@ enum TokenizerJSON {
                 throw failure("the id \(id) of \(quoted(piece)) is out of range, expected 0..<\(limit)")
             }
             guard piece.count <= TokenizerLimits.pieceByteCount else {
-                throw failure("the piece of id \(id) has \(piece.count) bytes, the limit is \(TokenizerLimits.pieceByteCount)")
+                throw failure(
+                    "the piece of id \(id) has \(piece.count) bytes, the limit is \(TokenizerLimits.pieceByteCount)")
             }
             while pieces.count <= id {
                 pieces.append([])

@@ -128,7 +128,8 @@ enum MergeReader {
     ) throws(TokenizerError) {
         let whole = left + right
         func find(_ piece: ArraySlice<UInt8>) -> TokenID? { piece.withUnsafeBufferPointer { pieces.find($0) } }
-        guard let leftID = find(left), let rightID = find(right), let merged = find(whole), let rank32 = UInt32(exactly: rank)
+        guard let leftID = find(left), let rightID = find(right), let merged = find(whole),
+            let rank32 = UInt32(exactly: rank)
         else { throw TokenizerError("\(place)[\(rank)]: \(quoted(whole)) or a part of it is not in the vocabulary") }
         table.insert(leftID, rightID, rank: rank32, merged: merged)
     }

@@ -5,11 +5,15 @@ enum TokenizerJSONSteps {
     /// Steps by name, those of a `Sequence` in order. The nesting is bounded by the JSON parser's depth.
     static func flattened(_ value: JSONValue?, _ key: String, _ list: StaticString) throws(TokenizerError) -> [Step] {
         guard let value, !value.isNull else { return [] }
-        guard let type = value["type"]?.asBytes else { throw TokenizerJSON.failure("\(key): expected an object with a type") }
+        guard let type = value["type"]?.asBytes else {
+            throw TokenizerJSON.failure("\(key): expected an object with a type")
+        }
         guard type.elementsEqual("Sequence".utf8) else {
             return [Step(key: key, type: String(decoding: type, as: UTF8.self), value: value)]
         }
-        guard let items = value[list]?.asArray else { throw TokenizerJSON.failure("\(key): expected a list of \(list)") }
+        guard let items = value[list]?.asArray else {
+            throw TokenizerJSON.failure("\(key): expected a list of \(list)")
+        }
         var steps: [Step] = []
         for item in items {
             steps += try flattened(item, key, list)
@@ -63,7 +67,9 @@ enum TokenizerJSONSteps {
 
     private static func pattern(_ step: Step) throws(TokenizerError) -> SplitPattern {
         if let text = step.value["pattern"]?["String"]?.asBytes {
-            guard !text.isEmpty, text.count <= TokenizerLimits.addedTokenByteCount else { throw step.wrong("a short text") }
+            guard !text.isEmpty, text.count <= TokenizerLimits.addedTokenByteCount else {
+                throw step.wrong("a short text")
+            }
             return .literal(ScalarText(text).scalars)
         }
         guard let text = step.value["pattern"]?["Regex"]?.asBytes else { throw step.wrong("a pattern") }
@@ -110,7 +116,8 @@ enum TokenizerJSONSteps {
                 growth *= max(1, (content.count + pattern.count - 1) / pattern.count)
             }
             guard growth <= TokenizerLimits.replacementGrowth else {
-                throw step.wrong("replacements that make a text at most \(TokenizerLimits.replacementGrowth) times as long")
+                throw step.wrong(
+                    "replacements that make a text at most \(TokenizerLimits.replacementGrowth) times as long")
             }
             result.steps.append(action)
         }
@@ -147,17 +154,22 @@ enum TokenizerJSONSteps {
             throw step.wrong("a short content")
         }
         if let text = step.value["pattern"]?["String"]?.asBytes {
-            guard 1...TokenizerLimits.addedTokenByteCount ~= text.count else { throw step.wrong("a short pattern that is not empty") }
+            guard 1...TokenizerLimits.addedTokenByteCount ~= text.count else {
+                throw step.wrong("a short pattern that is not empty")
+            }
             return .replace(text, with: content)
         }
         guard let text = step.value["pattern"]?["Regex"]?.asBytes else { throw step.wrong("a pattern") }
-        guard case .spaces(let count)? = KnownPatterns.pattern(text), content.count <= count * TokenizerLimits.replacementGrowth
+        guard case .spaces(let count)? = KnownPatterns.pattern(text),
+            content.count <= count * TokenizerLimits.replacementGrowth
         else { throw step.wrong("the pattern of a published tokeniser, found \(quoted(text))") }
         return .replaceSpaces(atLeast: count, with: content)
     }
 
     /// Ids before and after a single text.
-    static func postProcessor(_ value: JSONValue?, count: Int) throws(TokenizerError) -> (prefix: [TokenID], suffix: [TokenID]) {
+    static func postProcessor(_ value: JSONValue?, count: Int) throws(TokenizerError) -> (
+        prefix: [TokenID], suffix: [TokenID]
+    ) {
         var prefix: [TokenID] = []
         var suffix: [TokenID] = []
         for step in try flattened(value, "post_processor", "processors") {

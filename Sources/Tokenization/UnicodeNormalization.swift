@@ -10,7 +10,9 @@ import Foundation
 ///
 /// - Source: Unicode Standard Annex 15.
 enum UnicodeNormalization {
-    enum Form { case canonicalComposition, canonicalDecomposition, compatibilityComposition, compatibilityDecomposition }
+    enum Form {
+        case canonicalComposition, canonicalDecomposition, compatibilityComposition, compatibilityDecomposition
+    }
 
     static func apply(_ form: Form, _ text: [UInt8]) -> [UInt8] {
         // Nothing below U+0080 changes in any form.
@@ -23,8 +25,10 @@ enum UnicodeNormalization {
         var result: [UInt8] = []
         result.reserveCapacity(text.count)
         switch form {
-        case .canonicalComposition, .compatibilityComposition: for scalar in ordered._nfc { append(scalar, to: &result) }
-        case .canonicalDecomposition, .compatibilityDecomposition: for scalar in ordered._nfd { append(scalar, to: &result) }
+        case .canonicalComposition, .compatibilityComposition:
+            for scalar in ordered._nfc { append(scalar, to: &result) }
+        case .canonicalDecomposition, .compatibilityDecomposition:
+            for scalar in ordered._nfd { append(scalar, to: &result) }
         }
         return result
     }
@@ -51,7 +55,11 @@ enum UnicodeNormalization {
 
     @inline(__always)
     private static func append(_ scalar: Unicode.Scalar, to result: inout [UInt8]) {
-        if scalar.value < 0x80 { result.append(UInt8(scalar.value)) } else { result.append(contentsOf: UTF8.encode(scalar) ?? .init()) }
+        if scalar.value < 0x80 {
+            result.append(UInt8(scalar.value))
+        } else {
+            result.append(contentsOf: UTF8.encode(scalar) ?? .init())
+        }
     }
 
     private static let tibetanVowels: [UInt32: [Unicode.Scalar]] = [

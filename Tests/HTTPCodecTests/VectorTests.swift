@@ -9,9 +9,15 @@ struct HTTPVector: Decodable, Sendable, CustomTestStringConvertible {
     struct Expectation: Decodable, Sendable {
         var status: [Int]
         var close: Bool?
-        var max_responses: Int
+        var maxResponses: Int
         var next: [[Int]]?
-        var none_ok: Bool?
+        var allowsNone: Bool?
+
+        enum CodingKeys: String, CodingKey {
+            case status, close, next
+            case maxResponses = "max_responses"
+            case allowsNone = "none_ok"
+        }
     }
 
     var id: String
@@ -19,11 +25,20 @@ struct HTTPVector: Decodable, Sendable, CustomTestStringConvertible {
     var segments: [Segment]?
     var expect: Expectation
     var requires: String?
-    var timeout_ok: Bool?
-    var none_ok_next: Bool?
-    var no_1xx: Bool?
-    var body_lacks: String?
-    var header_if: [String: String]?
+    var allowsTimeout: Bool?
+    var allowsNoNext: Bool?
+    var forbidsInterim: Bool?
+    var bodyLacks: String?
+    var fieldIf: [String: String]?
+
+    enum CodingKeys: String, CodingKey {
+        case id, bytes, segments, expect, requires
+        case allowsTimeout = "timeout_ok"
+        case allowsNoNext = "none_ok_next"
+        case forbidsInterim = "no_1xx"
+        case bodyLacks = "body_lacks"
+        case fieldIf = "header_if"
+    }
 
     var testDescription: String { id }
 
@@ -108,21 +123,21 @@ struct VectorTests {
     private func check(_ vector: HTTPVector, _ seen: Transcript) {
         let expected = [vector.expect.status] + (vector.expect.next ?? [])
         if seen.statuses.isEmpty {
-            #expect(vector.timeout_ok == true || (seen.isClosing && vector.expect.none_ok == true), "no answer")
+            #expect(vector.allowsTimeout == true || (seen.isClosing && vector.expect.allowsNone == true), "no answer")
         }
-        #expect(seen.statuses.count <= vector.expect.max_responses)
+        #expect(seen.statuses.count <= vector.expect.maxResponses)
         for (index, allowed) in expected.enumerated() {
             guard index < seen.statuses.count else {
                 let isRefused = seen.isClosing && (seen.statuses.last ?? 0) >= 400
-                #expect(seen.statuses.isEmpty || isRefused || vector.none_ok_next == true, "answer \(index) is missing")
+                #expect(seen.statuses.isEmpty || isRefused || vector.allowsNoNext == true, "answer \(index) is missing")
                 break
             }
             #expect(allowed.contains(seen.statuses[index]), "answer \(index): \(seen.statuses[index])")
         }
         if let close = vector.expect.close, !seen.statuses.isEmpty { #expect(seen.isClosing == close) }
-        if vector.no_1xx == true { #expect(seen.interimCount == 0) }
-        if let secret = vector.body_lacks { #expect(seen.output.firstRange(of: secret.bytes) == nil) }
-        if let first = seen.statuses.first, let field = vector.header_if?["\(first)"] {
+        if vector.forbidsInterim == true { #expect(seen.interimCount == 0) }
+        if let secret = vector.bodyLacks { #expect(seen.output.firstRange(of: secret.bytes) == nil) }
+        if let first = seen.statuses.first, let field = vector.fieldIf?["\(first)"] {
             let output = String(decoding: seen.output, as: UTF8.self).lowercased()
             #expect(output.contains("\r\n\(field):"))
         }

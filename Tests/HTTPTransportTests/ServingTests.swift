@@ -35,8 +35,8 @@ struct ServingTests {
     @Test("a body of 3 MiB comes whole, asked for by 100, and its echo goes back whole")
     func largeBody() async throws {
         let body = [UInt8]((0..<(3 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 8) })
-        try await withServer(handler: { ServerResponse(head: HTTPResponse(status: .ok), body: .bytes($0.body)) }) {
-            listener in
+        let echo: RequestHandler = { ServerResponse(head: HTTPResponse(status: .ok), body: .bytes($0.body)) }
+        try await withServer(handler: echo) { listener in
             try await offPool { [port = listener.port] in
                 let client = try TestClient(port: port)
                 defer { client.close() }

@@ -1,4 +1,5 @@
 import InferenceTypes
+import TestSupport
 import Testing
 import Tokenization
 
@@ -53,10 +54,15 @@ struct StreamingDetokenizerTests {
     @Test("Random tokens: the parts are well-formed and join to the decoded text, behind any prompt", arguments: 0..<40)
     func random(_ seed: Int) throws {
         for tokenizer in try [TinyTokenizers.byteLevel(), TinyTokenizers.sentencePiece()] {
-            var generator = SplitMix(state: UInt64(seed))
-            let tokens = (0..<60).map { _ in TokenID(generator.next() % UInt64(tokenizer.vocabularyCount)) }
-            let split = Int(generator.next() % 30)
-            var stream = StreamingDetokenizer(tokenizer, after: Array(tokens[..<split]))
+            var generator = TestGenerator(seed: UInt64(seed))
+            let tokens = (0..<60).map { _ in
+                TokenID.random(in: 0..<TokenID(tokenizer.vocabularyCount), using: &generator)
+            }
+            let split = Int.random(in: 0..<30, using: &generator)
+            // A prompt that ends with a whole scalar: an unfinished one does not wait for what is generated.
+            let end = tokenizer.encode(Array("a".utf8), addSpecialTokens: .omit)
+            let prompt = split == 0 ? [] : Array(tokens[..<split]) + end
+            var stream = StreamingDetokenizer(tokenizer, after: prompt)
             var text: [UInt8] = []
             for token in tokens[split...] {
                 let part = stream.append(token)
@@ -64,9 +70,6 @@ struct StreamingDetokenizerTests {
                 text += part
             }
             text += stream.finish()
-            // The prompt ends where it ends: an unfinished scalar of it does not wait for what is generated.
-            let space = tokenizer.encode(Array("a".utf8), addSpecialTokens: .omit)
-            let prompt = split == 0 ? [] : Array(tokens[..<split]) + space
             let whole = tokenizer.decode(prompt + tokens[split...], specialTokens: .skip)
             #expect(whole == tokenizer.decode(prompt, specialTokens: .skip) + text)
         }

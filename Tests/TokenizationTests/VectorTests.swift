@@ -1,4 +1,5 @@
 import Checkpoints
+import Foundation
 import InferenceTypes
 import TestSupport
 import Testing
@@ -55,7 +56,8 @@ struct VectorFolder: Sendable, CustomTestStringConvertible {
         + [
             gguf("stories260K/gguf/stories260K-f16.gguf", "stories260K/ref/vectors.llamacpp.jsonl"),
             gguf("tinystories-656k/gguf/TinyStories-656K-f16.gguf", "tinystories-656k/ref/vectors.llamacpp.jsonl"),
-            gguf("tinystories-656k/gguf/TinyStories-656K-Q8_0.gguf", "tinystories-656k/ref/vectors.llamacpp-q8_0.jsonl"),
+            gguf(
+                "tinystories-656k/gguf/TinyStories-656K-Q8_0.gguf", "tinystories-656k/ref/vectors.llamacpp-q8_0.jsonl"),
         ]
 
     func tokenizer() throws -> Tokenizer {
@@ -155,7 +157,8 @@ struct VectorTests {
             text += stream.finish()
             let decoded = tokenizer.decode(vector.ids, specialTokens: .skip)
             // A run of byte tokens that is no text becomes U+FFFD as a whole where it is decoded at once.
-            if !decoded.contains(replacementOf: text) { #expect(text == decoded, "\(vector.ids)") }
+            if folder.source == .json, decoded.hasReplacement, text.hasReplacement { continue }
+            #expect(text == decoded, "\(vector.ids)")
         }
     }
 
@@ -184,10 +187,8 @@ struct VectorTests {
 }
 
 extension [UInt8] {
-    /// Whether both texts have U+FFFD, so that they may differ in how many.
-    fileprivate func contains(replacementOf other: [UInt8]) -> Bool {
-        let mark: [UInt8] = [0xEF, 0xBF, 0xBD]
-        func has(_ text: [UInt8]) -> Bool { text.indices.dropLast(2).contains { Array(text[$0..<$0 + 3]) == mark } }
-        return has(self) && has(other)
+    /// Whether U+FFFD is in this text.
+    fileprivate var hasReplacement: Bool {
+        indices.dropLast(2).contains { self[$0] == 0xEF && self[$0 + 1] == 0xBF && self[$0 + 2] == 0xBD }
     }
 }
