@@ -101,7 +101,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "HTTPCodecTests", dependencies: ["HTTPCodec", "InferenceTypes", "TestSupport", httpTypes],
+            name: "HTTPCodecTests", dependencies: ["HTTPCodec", "TestSupport", httpTypes],
             swiftSettings: strict),
         .testTarget(
             name: "HTTPTransportTests",
@@ -118,6 +118,7 @@ let package = Package(
                 "TestSupport", argumentParser, httpTypes, logging,
             ],
             swiftSettings: strict),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     ]

@@ -10,16 +10,19 @@ package enum ServerSentEvents {
     package static let ping = [UInt8](": ping\n\n".utf8)
 
     /// One event. JSON is one line; a payload of several lines becomes several `data` lines, which a client joins again.
-    package static func event(_ payload: some Collection<UInt8>) -> [UInt8] {
+    package static func event(_ payload: [UInt8]) -> [UInt8] {
         var event: [UInt8] = []
         event.reserveCapacity(payload.count + 8)
-        for line in payload.split(separator: .lf, omittingEmptySubsequences: false) {
-            event += "data: ".utf8
+        event += "data: ".utf8
+        for byte in payload {
+            switch byte {
+            case .lf: event += "\ndata: ".utf8
             // A carriage return would end the line, too.
-            event += line.lazy.filter { $0 != .cr }
-            event.append(.lf)
+            case .cr: break
+            default: event.append(byte)
+            }
         }
-        event.append(.lf)
+        event += "\n\n".utf8
         return event
     }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Telemetry
 
 /// The program: reads its options, builds everything, owns `main`.
 @main
@@ -11,8 +12,7 @@ struct Needletail: AsyncParsableCommand {
         subcommands: [ServeCommand.self, GenerateCommand.self, InspectCommand.self])
 
     static func main() async {
-        // A client that has gone must be an error of write, not the end of the program (OpenSSL and stdout write too).
-        signal(SIGPIPE, SIG_IGN)
+        StandardStreams.secure()
         do {
             var command = try parseAsRoot()
             if var asyncCommand = command as? any AsyncParsableCommand {

@@ -79,8 +79,8 @@ struct ResponseTests {
 
     @Test("events are data lines, a blank line ends each")
     func events() {
-        #expect(ServerSentEvents.event(#"{"a":1}"#.utf8) == "data: {\"a\":1}\n\n".bytes)
-        #expect(ServerSentEvents.event("a\nb\r\n".utf8) == "data: a\ndata: b\ndata: \n\n".bytes)
+        #expect(ServerSentEvents.event(Array(#"{"a":1}"#.utf8)) == "data: {\"a\":1}\n\n".bytes)
+        #expect(ServerSentEvents.event(Array("a\nb\r\n".utf8)) == "data: a\ndata: b\ndata: \n\n".bytes)
         #expect(ServerSentEvents.done == "data: [DONE]\n\n".bytes)
         #expect(ServerSentEvents.ping == ": ping\n\n".bytes)
     }
