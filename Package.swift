@@ -65,8 +65,7 @@ let package = Package(
             name: "Transformer", dependencies: ["Kernels", "Checkpoints", "InferenceTypes"], swiftSettings: optimised),
         .target(name: "Sampling", dependencies: ["InferenceTypes"], swiftSettings: optimised),
         .target(
-            name: "Tokenization", dependencies: ["Checkpoints", "InferenceTypes", collections],
-            swiftSettings: optimised),
+            name: "Tokenization", dependencies: ["Checkpoints", "InferenceTypes"], swiftSettings: optimised),
         .target(name: "Checkpoints", dependencies: ["InferenceTypes"], swiftSettings: optimised),
         .target(name: "Kernels", dependencies: ["CKernels", "InferenceTypes"], swiftSettings: optimised),
         .target(name: "CKernels", cSettings: arithmetic),

@@ -23,10 +23,10 @@ struct GGUFPreTokenizer {
         self = group.value
     }
 
-    private static let llama3 = SplitPattern.words(.init(digits: 3))
-    private static let qwen2 = SplitPattern.words(.init(digits: 1))
+    private static let llama3 = SplitPattern.words(.init(folding: .ascii, digits: 3))
+    private static let qwen2 = SplitPattern.words(.init(folding: .ascii, digits: 1))
     private static let gpt4o = SplitPattern.words(
-        .init(contractions: .afterLetters, digits: 3, splitsAtCapitals: true, takesSlashes: true))
+        .init(contractions: .afterLetters, folding: .ascii, digits: 3, splitsAtCapitals: true, takesSlashes: true))
     private static let tekken = SplitPattern.words(
         .init(contractions: .none, digits: 1, splitsAtCapitals: true, takesSlashes: true))
 
@@ -61,7 +61,7 @@ struct GGUFPreTokenizer {
                 .numbers(atMost: 1), cleansSpaces: false)
         ),
         (
-            ["deepseek-v3", "hunyuan-dense", "joyai-llm"],
+            ["deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"],
             GGUFPreTokenizer(
                 .numbers(atMost: 3), .ranges(SplitPattern.hanAndKana), .deepSeek3, cleansSpaces: false)
         ),
@@ -77,11 +77,19 @@ struct GGUFPreTokenizer {
         ),
         (["trillion", "granite-docling"], GGUFPreTokenizer(.gpt2, cleansSpaces: false)),
         (
-            ["qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "hunyuan", "grok-2", "solar-open"],
+            [
+                "qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "hunyuan", "grok-2", "solar-open", "bailingmoe",
+                "bailingmoe2",
+                "llada-moe",
+            ],
             GGUFPreTokenizer(qwen2, cleansSpaces: false)
         ),
+        (["laguna"], GGUFPreTokenizer(.lines, qwen2, cleansSpaces: false)),
         (["stablelm2", "megrez"], GGUFPreTokenizer(qwen2)),
-        (["qwen35"], GGUFPreTokenizer(.words(.init(digits: 1, joinsMarks: true)), cleansSpaces: false)),
+        (
+            ["qwen35"],
+            GGUFPreTokenizer(.words(.init(folding: .ascii, digits: 1, joinsMarks: true)), cleansSpaces: false)
+        ),
         (["gpt-4o", "llama4", "kanana2", "minimax-m2"], GGUFPreTokenizer(gpt4o, cleansSpaces: false)),
     ]
 }

@@ -39,11 +39,21 @@ enum SplitPattern: Sendable, Equatable {
         case wideMarks
     }
 
+    /// Which letters are one in a contraction.
+    enum CaseFolding: Sendable, Equatable {
+        case none
+        /// `'[sS]`
+        case ascii
+        /// `(?i:'s)`: the long s too.
+        case unicode
+    }
+
     /// What differs between the relatives of cl100k.
     struct WordPattern: Sendable, Equatable {
         enum Contractions: Sendable { case first, afterLetters, none }
         /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)` as an alternative of its own or behind the letters.
         var contractions = Contractions.first
+        var folding = CaseFolding.unicode
         /// `\p{N}{1,n}`
         var digits: Int
         /// Whether capitals begin a new word, as in `[\p{Lu}…]*[\p{Ll}…]+`.

@@ -82,25 +82,23 @@ extension ScalarView {
     }
 
     /// `'s`, `'t`, `'re`, `'ve`, `'m`, `'ll`, `'d`.
-    fileprivate func contraction(_ index: Int, ignoringCase: Bool) -> Int? {
+    fileprivate func contraction(_ index: Int, _ folding: SplitPattern.CaseFolding) -> Int? {
         guard index + 1 < end, scalars[index] == 0x27 else { return nil }
-        switch letter(index + 1, ignoringCase) {
+        switch letter(index + 1, folding) {
         case UInt8(ascii: "s"), UInt8(ascii: "t"), UInt8(ascii: "m"), UInt8(ascii: "d"): return index + 2
         case UInt8(ascii: "r"), UInt8(ascii: "v"):
-            return letter(index + 2, ignoringCase) == UInt8(ascii: "e") ? index + 3 : nil
-        case UInt8(ascii: "l"): return letter(index + 2, ignoringCase) == UInt8(ascii: "l") ? index + 3 : nil
+            return letter(index + 2, folding) == UInt8(ascii: "e") ? index + 3 : nil
+        case UInt8(ascii: "l"): return letter(index + 2, folding) == UInt8(ascii: "l") ? index + 3 : nil
         default: return nil
         }
     }
 
-    /// The ASCII letter at a place, folded where case is ignored: long s folds to s.
-    private func letter(_ index: Int, _ ignoringCase: Bool) -> UInt8? {
+    /// The ASCII letter at a place, folded.
+    private func letter(_ index: Int, _ folding: SplitPattern.CaseFolding) -> UInt8? {
         guard index < end else { return nil }
         let scalar = scalars[index]
-        if ignoringCase {
-            if scalar == 0x17F { return UInt8(ascii: "s") }
-            if (0x41...0x5A).contains(scalar) { return UInt8(scalar + 0x20) }
-        }
+        if folding == .unicode, scalar == 0x17F { return UInt8(ascii: "s") }
+        if folding != .none, (0x41...0x5A).contains(scalar) { return UInt8(scalar + 0x20) }
         return UInt8(exactly: scalar)
     }
 
@@ -123,7 +121,7 @@ extension ScalarView {
     }
 
     fileprivate func gpt2(_ index: Int) -> Int {
-        if let end = contraction(index, ignoringCase: false) { return end }
+        if let end = contraction(index, .none) { return end }
         let start = scalars[index] == 0x20 ? index + 1 : index
         if has(.letter, start) { return run(.letter, from: start) }
         if has(.number, start) { return run(.number, from: start) }
@@ -160,7 +158,7 @@ extension ScalarView {
 
 extension SplitPattern.WordPattern {
     fileprivate func match(_ view: ScalarView, _ index: Int) -> Int? {
-        if contractions == .first, let end = view.contraction(index, ignoringCase: true) { return end }
+        if contractions == .first, let end = view.contraction(index, folding) { return end }
         if let end = word(view, index) { return end }
         if let end = view.numbers(index, atMost: digits) { return end }
         let start = view.scalars[index] == 0x20 ? index + 1 : index
@@ -190,7 +188,7 @@ extension SplitPattern.WordPattern {
             (mayLead ? smallWord(view, index + 1) : nil) ?? smallWord(view, index)
             ?? (mayLead ? capitalWord(view, index + 1) : nil) ?? capitalWord(view, index)
         guard let end, contractions == .afterLetters else { return end }
-        return view.contraction(end, ignoringCase: true) ?? end
+        return view.contraction(end, folding) ?? end
     }
 
     /// `U*L+`, with U the capitals and L the small letters; letters without case and marks are in both.

@@ -29,7 +29,6 @@ struct ImportTableTests {
         "HTTPTransport": ["HTTPTypes", "Logging", "ServiceLifecycle"],
         "HTTPCodec": ["HTTPTypes"],
         "Engine": ["DequeModule", "Logging"],
-        "Tokenization": ["DequeModule"],
         "Telemetry": ["Logging"],
     ]
 

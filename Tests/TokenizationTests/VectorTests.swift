@@ -142,6 +142,23 @@ struct VectorTests {
     }
 
     @Test(
+        "llama.cpp's own pairs of texts and tokens",
+        arguments: ["deepseek-coder", "falcon", "gpt-2", "llama-bpe", "llama-spm", "phi-3", "qwen2", "starcoder"])
+    func pairs(_ name: String) throws {
+        let tokenizer = try VectorFolder.vocabulary(name).tokenizer()
+        let path = "tokenizers/gguf/ggml-vocab-\(name).gguf"
+        let texts = String(decoding: try SharedData.bytes(SharedData.file(path + ".inp")), as: UTF8.self)
+            .components(separatedBy: "\n__ggml_vocab_test__\n")
+        let lines = String(decoding: try SharedData.bytes(SharedData.file(path + ".out")), as: UTF8.self)
+            .components(separatedBy: "\n")
+        #expect(texts.count == 47)
+        for (text, line) in zip(texts, lines) {
+            let ids = tokenizer.encode(Array(text.utf8), addSpecialTokens: .omit, spellings: .asText)
+            #expect(ids == line.split(separator: " ").compactMap { TokenID($0) }, "\(text.debugDescription)")
+        }
+    }
+
+    @Test(
         "Streamed tokens join to the decoded text",
         arguments: VectorFolder.all.filter { $0.path != "tokenizers/llama3" && $0.path != "tokenizers/qwen2" })
     func streaming(_ folder: VectorFolder) throws {
