@@ -45,9 +45,12 @@ struct StopMatcher {
         return stop
     }
 
+    /// The buffer goes out and a new one stays: what a client's thread reads is never written again.
     private mutating func takeHeld(keeping count: Int) -> [UInt8] {
-        let ready = Array(held.dropLast(count))
-        held.removeFirst(ready.count)
+        guard count < held.count else { return [] }
+        var ready = held
+        held = Array(ready.suffix(count))
+        ready.removeLast(count)
         return ready
     }
 }
