@@ -71,10 +71,10 @@ struct ServeCommand: AsyncParsableCommand {
         configuration.host = host
         configuration.port = port
         configuration.limits = settings.limits
+        let handler: RequestHandler = { await service.respond(to: $0) }
         do throws(ListenerError) {
-            return try Listener(configuration, logger: logger, onDrainTimeout: { engine.stop() }) { request in
-                await service.respond(to: request)
-            }
+            return try Listener(
+                configuration, logger: logger, onDrainTimeout: { engine.stop() }, handler: handler)
         } catch {
             throw StartError("\(error)")
         }

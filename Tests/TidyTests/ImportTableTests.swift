@@ -55,7 +55,9 @@ struct ImportTableTests {
         #expect(SourceTree.swift.count > 60)
         for file in SourceTree.swift {
             let target = file.target
-            let allowed = (Self.ours[target] ?? []).union(Self.packages[target] ?? []).union(Self.system).union(["Swift"])
+            let allowed = (Self.ours[target] ?? []).union(Self.packages[target] ?? []).union(Self.system).union([
+                "Swift"
+            ])
             for module in imports(file) {
                 #expect(allowed.contains(module), "\(file) imports \(module)")
             }
