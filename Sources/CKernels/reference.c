@@ -54,21 +54,16 @@ static float nt_plain_weight(uint32_t type, const void *row, int64_t i) {
         const nt_block_q8_0 *b = (const nt_block_q8_0 *)row + i / 32;
         return (float)b->quants[i % 32] * nt_half(b->scale);
     }
-    case NT_Q4_K:
+    case NT_Q4_K: {
+        const nt_block_q4_k *b = (const nt_block_q4_k *)row + i / 256;
+        const int j = (int)(i % 256 / 32), k = (int)(i % 32), q = b->quants[j / 2 * 32 + k] >> (j % 2 * 4) & 0xF;
+        return nt_half(b->scale) * nt_k_scale(b->scales, j) * (float)q - nt_half(b->minimum) * nt_k_minimum(b->scales, j);
+    }
     case NT_Q5_K: {
+        const nt_block_q5_k *b = (const nt_block_q5_k *)row + i / 256;
         const int j = (int)(i % 256 / 32), k = (int)(i % 32);
-        const nt_block_q4_k *four = (const nt_block_q4_k *)row + i / 256;
-        const nt_block_q5_k *five = (const nt_block_q5_k *)row + i / 256;
-        const uint8_t *scales = type == NT_Q4_K ? four->scales : five->scales;
-        const uint8_t *quants = type == NT_Q4_K ? four->quants : five->quants;
-        const int high = type == NT_Q4_K ? 0 : five->high[k] >> j & 1;
-        const int q = (quants[j / 2 * 32 + k] >> (j % 2 * 4) & 0xF) | high << 4;
-        // Both blocks begin with the same two halves.
-        const float scale = nt_half(four->scale), minimum = nt_half(four->minimum);
-        const float s5 = nt_half(five->scale), m5 = nt_half(five->minimum);
-        const float s = (type == NT_Q4_K ? scale : s5) * nt_k_scale(scales, j);
-        const float m = (type == NT_Q4_K ? minimum : m5) * nt_k_minimum(scales, j);
-        return s * (float)q - m;
+        const int q = (b->quants[j / 2 * 32 + k] >> (j % 2 * 4) & 0xF) | (b->high[k] >> j & 1) << 4;
+        return nt_half(b->scale) * nt_k_scale(b->scales, j) * (float)q - nt_half(b->minimum) * nt_k_minimum(b->scales, j);
     }
     case NT_Q6_K: {
         const nt_block_q6_k *b = (const nt_block_q6_k *)row + i / 256;
