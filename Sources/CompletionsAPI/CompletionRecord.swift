@@ -34,7 +34,7 @@ package struct CompletionRecord: Sendable, Equatable {
 /// Keeps a record while its completion lives, and reports it once, when the keeper goes: with the answer, with the error,
 /// or with the client.
 final class RecordKeeper {
-    var record: CompletionRecord
+    private var record: CompletionRecord
     private let environment: ServiceEnvironment
     private let started: Duration
 
@@ -48,6 +48,9 @@ final class RecordKeeper {
         record.completionTokenCount = usage.completionCount
         if isFinished { record.outcome = .finished }
     }
+
+    /// A client that hung up ends the engine's streams, which then looks like a failure of theirs.
+    func fail() { record.outcome = Task.isCancelled ? .abandoned : .failed }
 
     deinit {
         record.elapsed = environment.uptime() - started

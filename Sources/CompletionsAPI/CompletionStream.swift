@@ -96,7 +96,7 @@ actor CompletionPull {
         while !stream.isFinished, let item = await merger.next() {
             let bytes = bytes(for: item)
             keeper.take(stream.usage, isFinished: stream.isFinished)
-            if stream.hasFailed { keeper.record.outcome = .failed }
+            if stream.hasFailed { keeper.fail() }
             if stream.isFinished { merger.stop() }
             if !bytes.isEmpty { return bytes }
         }

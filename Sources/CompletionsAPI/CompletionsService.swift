@@ -111,7 +111,7 @@ extension CompletionsService {
                 throw .endedEarly
             }
             do throws(APIError) { try answer.receive(item) } catch {
-                keeper.record.outcome = .failed
+                keeper.fail()
                 throw error
             }
             keeper.take(answer.usage, isFinished: answer.isFinished)
