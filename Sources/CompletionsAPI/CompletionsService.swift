@@ -21,11 +21,9 @@ package struct CompletionsService: Sendable {
     ///
     /// A HEAD is answered as its GET would be; the transport leaves the body away and keeps its length.
     package func respond(to request: ServerRequest) async -> ServerResponse {
-        var response: ServerResponse
+        let response: ServerResponse
         do throws(APIError) { response = try await answer(request) } catch { response = error.response }
-        response.head.headerFields[.requestID] = Identifiers.request(
-            sent: request.head.headerFields[.requestID], environment.random)
-        return response
+        return response.named(for: request, environment)
     }
 
     private func answer(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
@@ -35,10 +33,10 @@ package struct CompletionsService: Sendable {
         case .model(let name):
             guard model.isNamed(name) else { throw .modelNotFound(name) }
             return .json(model.document)
-        case .live: return .json(.members(["status": .text("ok")]))
+        case .live: return .healthy
         case .ready:
             if let outage = model.outage { throw outage }
-            return .json(.members(["status": .text("ok")]))
+            return .healthy
         }
     }
 }
@@ -148,6 +146,16 @@ extension ServedModel {
 }
 
 extension ServerResponse {
+    static var healthy: ServerResponse { json(.members(["status": .text("ok")])) }
+
+    /// With the request's own id, or a new one.
+    func named(for request: ServerRequest, _ environment: ServiceEnvironment) -> ServerResponse {
+        var response = self
+        response.head.headerFields[.requestID] = Identifiers.request(
+            sent: request.head.headerFields[.requestID], environment.random)
+        return response
+    }
+
     fileprivate static func json(_ document: JSONValue) -> ServerResponse { json(JSONWriter.bytes(of: document)) }
 
     fileprivate static func json(_ bytes: [UInt8]) -> ServerResponse {

@@ -18,7 +18,6 @@ package struct ServedModel: Sendable {
 
     package enum Readiness: Sendable, Equatable {
         case ready
-        case loading
         case draining
         /// The engine made no progress for too long.
         case broken
@@ -43,7 +42,6 @@ package struct ServedModel: Sendable {
     var outage: APIError? {
         switch readiness() {
         case .ready: nil
-        case .loading: .loading
         case .draining: .draining
         case .broken: .unavailable
         }

@@ -23,6 +23,9 @@ struct Needletail: AsyncParsableCommand {
         } catch let error as StartError {
             Console.say(error.description)
             Glibc.exit(StartError.status)
+        } catch where exitCode(for: error) == .validationFailure {
+            Console.say(fullMessage(for: error))
+            Glibc.exit(StartError.status)
         } catch {
             exit(withError: error)
         }

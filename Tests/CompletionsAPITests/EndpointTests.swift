@@ -79,7 +79,7 @@ struct EndpointTests {
     @Test(
         "Out of service",
         arguments: [
-            (ServedModel.Readiness.loading, "model_loading"), (.draining, "server_shutting_down"), (.broken, nil),
+            (ServedModel.Readiness.draining, "server_shutting_down"), (.broken, nil),
         ] as [(ServedModel.Readiness, String?)])
     func outage(_ readiness: ServedModel.Readiness, _ code: String?) async {
         let post = await Answer(service(saying("x"), readiness: readiness).respond(to: post("{}")))
@@ -161,5 +161,19 @@ struct EndpointTests {
         #expect(
             answer.text == #"{"error":{"message":"'n' must be an integer from 1 to 128, got 0.","#
                 + #""type":"invalid_request_error","param":"n","code":null}}"#)
+    }
+
+    @Test(
+        "While the model loads, all but life itself is 503 with Retry-After",
+        arguments: [("GET", "/health"), ("GET", "/health/ready"), ("GET", "/v1/models"), ("POST", "/v1/completions")])
+    func loading(method: String, path: String) async {
+        let environment = ServiceEnvironment(now: { 0 }, random: { 1 }, pause: { _ in })
+        let service = LoadingService(environment: environment)
+        let answer = await Answer(service.respond(to: request(method, path)))
+        #expect(answer.status == 503)
+        #expect(answer.code == "model_loading")
+        #expect(answer.fields[.retryAfter] != nil)
+        #expect(await Answer(service.respond(to: request("GET", "/health/live"))).status == 200)
+        #expect(await Answer(service.respond(to: request("GET", "/nowhere"))).status == 404)
     }
 }

@@ -1,0 +1,84 @@
+import CompletionsAPI
+import Engine
+import HTTPCodec
+import Logging
+import ServiceLifecycle
+import Tokenization
+
+/// Who answers: nobody but "loading" at first, the model's service once it is there.
+actor Reception {
+    private let environment: ServiceEnvironment
+    private let loading: LoadingService
+    private var service: CompletionsService?
+    private var engine: GenerationEngine?
+
+    init(_ logger: Logger) {
+        environment = .system { logger.info("completion", metadata: $0.metadata) }
+        loading = LoadingService(environment: environment)
+    }
+
+    func open(_ model: LoadedModel, _ engine: GenerationEngine, _ settings: ServiceConfiguration) {
+        self.engine = engine
+        service = CompletionsService(
+            model: ServedModel(model, engine), configuration: settings, environment: environment)
+    }
+
+    nonisolated func respond(to request: ServerRequest) async -> ServerResponse {
+        guard let service = await service else { return loading.respond(to: request) }
+        return await service.respond(to: request)
+    }
+
+    func drainEngine() async { await engine?.drain() }
+
+    func stopEngine() { engine?.stop() }
+}
+
+/// Loads the model, and ends its engine after the clients have been served.
+struct ModelService: Service {
+    let reception: Reception
+    let load: @Sendable () async throws -> Void
+
+    func run() async throws {
+        try await load()
+        try? await gracefulShutdown()
+        await reception.drainEngine()
+    }
+}
+
+extension CompletionRecord {
+    /// For the one line of a request. What a client sent is escaped by the log handler.
+    fileprivate var metadata: Logger.Metadata {
+        var metadata: Logger.Metadata = [
+            "id": "\(id)", "outcome": "\(outcome.rawValue)", "streamed": "\(isStreamed)", "choices": "\(choiceCount)",
+            "prompt_tokens": "\(promptTokenCount)", "completion_tokens": "\(completionTokenCount)",
+            "seconds": "\(elapsed / .seconds(1))",
+        ]
+        if let user { metadata["user"] = "\(String(decoding: user.prefix(Self.userByteLimit), as: UTF8.self))" }
+        return metadata
+    }
+
+    /// Of `user`, what a log line shows: names are short, and a line must stay one.
+    private static let userByteLimit = 128
+}
+
+extension ServedModel {
+    /// How long the engine may be silent while it has work before it counts as broken: far above the longest step of a
+    /// large model on a small machine.
+    private static let stallNanoseconds: UInt64 = 60_000_000_000
+
+    init(_ model: LoadedModel, _ engine: GenerationEngine) {
+        self.init(
+            name: model.name, created: Int64(Clock.secondsSince1970()), contextCount: model.contextCount,
+            vocabularyCount: model.tokenizer.vocabularyCount,
+            tokenize: { [tokenizer = model.tokenizer] in tokenizer.encode($0, addSpecialTokens: .add) },
+            generate: { request throws(AdmissionError) in try engine.generate(request) },
+            readiness: {
+                let statistics = engine.statistics
+                if statistics.isDraining { return .draining }
+                if statistics.isEnded { return .broken }
+                let now = EngineStatistics.monotonicNanoseconds()
+                let isStalled = !statistics.isIdle && now &- statistics.lastProgressNanoseconds > Self.stallNanoseconds
+                return isStalled ? .broken : .ready
+            })
+    }
+}
