@@ -23,8 +23,8 @@ struct Needletail: AsyncParsableCommand {
         } catch let error as StartError {
             Console.say(error.description)
             Glibc.exit(StartError.status)
-        } catch where exitCode(for: error) == .validationFailure {
-            Console.say(fullMessage(for: error))
+        } catch  where exitCode(for: error) == .validationFailure {
+            Console.say("\(message(for: error)); see --help")
             Glibc.exit(StartError.status)
         } catch {
             exit(withError: error)
