@@ -23,7 +23,7 @@ struct Needletail: AsyncParsableCommand {
         } catch let error as StartError {
             Console.say(error.description)
             Glibc.exit(StartError.status)
-        } catch  where exitCode(for: error) == .validationFailure {
+        } catch let error where exitCode(for: error) == .validationFailure {
             Console.say("\(message(for: error)); see --help")
             Glibc.exit(StartError.status)
         } catch {
