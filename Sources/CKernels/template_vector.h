@@ -6,6 +6,7 @@
 
 typedef float nt_v16 __attribute__((vector_size(64)));
 typedef int32_t nt_i16 __attribute__((vector_size(64)));
+typedef int8_t nt_c16 __attribute__((vector_size(16)));
 typedef float nt_v8 __attribute__((vector_size(32)));
 typedef float nt_v4 __attribute__((vector_size(16)));
 
