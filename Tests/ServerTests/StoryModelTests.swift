@@ -32,7 +32,7 @@ struct StoryModelTests {
     func greedy() async throws {
         let server = try await StoryServer()
         for prompt in try Self.reference() {
-            let expected = try #require(prompt["greedy_ids"] as? [Int])
+            let expected = try #require(prompt["ids"] as? [Int])
             let answer = try await server.plain([
                 "prompt": try #require(prompt["prompt_ids"] as? [Int]), "temperature": 0, "max_tokens": expected.count,
                 "return_token_ids": true,

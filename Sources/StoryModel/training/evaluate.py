@@ -4,8 +4,8 @@
 The matrices are dequantised from Q8_0 and the rotary rows brought back to the
 half-split order; the forward pass is torch float32 on one thread.
 
-    python3 evaluate.py --gguf ../story.gguf --checkpoint main-final.pt \
-        --samples samples.md --reference ../reference.json
+    python3 evaluate.py --gguf Sources/StoryModel/story.gguf --checkpoint main-final.pt \
+        --samples samples.md --reference Sources/StoryModel/reference.json
 """
 import argparse, json
 import gguf, numpy as np, sentencepiece, torch
@@ -96,13 +96,28 @@ def sample(m, ids, n, temperature, generator):
     return out, False
 
 
+@torch.no_grad()
+def agreement(m, other, items):
+    """Over the positions of real stories: mean of sum(min(p, q)), the share of drafted tokens that speculative sampling
+    accepts at temperature 1, and the share of positions with the same best token."""
+    overlap = same = n = 0
+    for t in items:
+        x = torch.from_numpy(t[:512])[None]
+        p, q = m(x)[0].softmax(-1), other(x)[0].softmax(-1)
+        overlap += torch.minimum(p, q).sum().item()
+        same += (p.argmax(-1) == q.argmax(-1)).sum().item()
+        n += x.shape[1]
+    return overlap / n, same / n
+
+
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument("--gguf", default="../story.gguf")
+    a.add_argument("--gguf", default="Sources/StoryModel/story.gguf")
     a.add_argument("--checkpoint", help="also measure the float32 weights of this checkpoint")
     a.add_argument("--weights", choices=["model", "average"], default="average")
-    a.add_argument("--tokenizer", default="tokenizer.model")
+    a.add_argument("--tokenizer", default="Sources/StoryModel/training/tokenizer.model")
     a.add_argument("--corpus", default="../shared/data/corpus/tinystories-subset.txt")
+    a.add_argument("--against", help="another GGUF file with the same tokeniser: how often do the two agree on 50 held-out stories")
     a.add_argument("--samples", help="Markdown file with five samples")
     a.add_argument("--reference", help="JSON file with greedy continuations")
     a.add_argument("--temperature", type=float, default=0.8)
@@ -125,6 +140,9 @@ def main():
     texts = held[:20] + PROMPTS + ["  two  spaces", " lead", "tab\tand\r\nline", "a", "naïve café 日本 😀", "x" * 40]
     assert all(t.encode(s) == sp.encode(s) for s in texts), "tokeniser of the file differs"
     print("tokeniser fields agree with SentencePiece on", len(texts), "texts")
+    if a.against:
+        overlap, same = agreement(m, open_model(a.against)[0], ids[:50])
+        print(f"accepted at temperature 1: {overlap:.3f}; same best token: {same:.3f}")
     if a.samples:
         g = torch.Generator().manual_seed(a.seed)
         with open(a.samples, "w") as f:

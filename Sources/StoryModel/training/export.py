@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a trained checkpoint as GGUF (Q8_0 matrices, F32 norms) and, if asked, as a Hugging Face folder.
 
-    python3 export.py --checkpoint main-final.pt --name "Needletail Story" --out ../story.gguf
+    python3 export.py --checkpoint main-final.pt --name "Needletail Story" --out Sources/StoryModel/story.gguf
 """
 import argparse, json, os, shutil
 import gguf, numpy as np, sentencepiece, torch
@@ -115,7 +115,7 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument("--checkpoint", default="main-final.pt")
     a.add_argument("--weights", choices=["model", "average"], default="average", help="last weights or their running mean")
-    a.add_argument("--tokenizer", default="tokenizer.model")
+    a.add_argument("--tokenizer", default="Sources/StoryModel/training/tokenizer.model")
     a.add_argument("--name", default="Needletail Story")
     a.add_argument("--description", default="A small model that tells short stories in simple English.")
     a.add_argument("--context", type=int, default=512)

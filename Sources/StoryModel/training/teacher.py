@@ -8,7 +8,7 @@ batches of 512 rows that start from BOS. Only stories that end by themselves
 inside the context are kept; the end marker is removed, the rest is unedited.
 
     python3 teacher.py --model ../shared/data/tinystories-656k/hf --temperature 0.9 \
-        --megabytes 26 --seed 1 --out teacher-656k.txt
+        --megabytes 24 --seed 1 --out teacher-656k.txt
 """
 import argparse, json, os, time
 import torch, torch.nn.functional as F

@@ -13,7 +13,7 @@ takes the mean of both.
     python3 train.py --resume main.pt --from 1 --to 0 --seconds 2400 \
         --context 512 --rows 8 --out main                                   # decay
 """
-import argparse, csv, json, math, os, time
+import argparse, csv, math, os, re, time
 import numpy as np
 import torch, torch.nn as nn, torch.nn.functional as F
 from tokenizer import stories, HELD_OUT
@@ -183,6 +183,13 @@ def encode(processor, texts):
     return [np.array([BOS] + t + [EOS], dtype=np.int64) for t in processor.encode(texts)]
 
 
+def paragraphs(texts, blank_lines):
+    """Half of the corpus separates paragraphs by a blank line; the teachers never do."""
+    if not blank_lines:
+        return texts
+    return [re.sub(r" *\n+ *", "\n\n" if i % 2 else "\n", s) for i, s in enumerate(texts)]
+
+
 @torch.no_grad()
 def bits_per_byte(model, items, size, context=512, stride=256):
     """Bits of all tokens after BOS, EOS included, over the UTF-8 bytes of the stories.
@@ -281,10 +288,11 @@ def help_out(weights, gradient, flag, lock, shape, mix, rows, context, seed, enc
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("--shape", choices=SHAPES, default="main")
-    a.add_argument("--tokenizer", default="tokenizer.model")
+    a.add_argument("--tokenizer", default="Sources/StoryModel/training/tokenizer.model")
     a.add_argument("--corpus", default="../shared/data/corpus/tinystories-subset.txt")
     a.add_argument("--sampled", nargs="*", default=["teacher-656k.txt", "teacher-260k.txt"])
     a.add_argument("--mix", type=float, nargs="*", default=[0.4, 0.35, 0.25], help="share of rows: corpus, then each sampled file")
+    a.add_argument("--blank-lines", action="store_true", help="every second sampled story gets blank lines between paragraphs")
     a.add_argument("--context", type=int, default=256)
     a.add_argument("--rows", type=int, default=16)
     a.add_argument("--seconds", type=float, default=3600)
@@ -312,7 +320,7 @@ def main():
     size, held_ids = sum(len(s.encode()) for s in held), encode(sp, held)
     seen_text = real[:HELD_OUT]  # as many stories that are trained on: the distance to these shows over-fitting
     seen_size, seen_ids = sum(len(s.encode()) for s in seen_text), encode(sp, seen_text)
-    encoded = [encode(sp, real[:-HELD_OUT])] + [encode(sp, stories(p)) for p in a.sampled]
+    encoded = [encode(sp, real[:-HELD_OUT])] + [encode(sp, paragraphs(stories(p), a.blank_lines)) for p in a.sampled]
     sources = [Rows(e, a.context, rng) for e in encoded]
     print([(len(s.items), sum(map(len, s.items))) for s in sources], "stories, tokens", flush=True)
 
@@ -394,7 +402,7 @@ def report(model, average, held, size, seen, seen_size, w, log, step, tokens, se
     model.load_state_dict(average)
     ba, bs = bits_per_byte(model, held, size), bits_per_byte(model, seen, seen_size)
     model.load_state_dict(now)
-    row = [step, tokens, round(seconds), context, f"{np.mean(recent or [float('nan')]):.4f}", f"{b:.4f}", f"{ba:.4f}", f"{bs:.4f}"]
+    row = [step, tokens, round(seconds), context, f"{np.mean(recent):.4f}" if recent else "", f"{b:.4f}", f"{ba:.4f}", f"{bs:.4f}"]
     if log.tell() == 0:
         w.writerow(["step", "tokens", "seconds", "context", "loss", "held_out_bpb", "held_out_bpb_mean_weights", "trained_stories_bpb_mean_weights"])
     w.writerow(row)
