@@ -65,7 +65,7 @@ package final class ModelRunner {
         return columnCounts.map { Workers.matmulScratch(columnCount: $0) }.reduce(attention, max)
     }
 
-    /// The instructions in use, for `inspect` and the start-up line.
+    /// The instructions in use.
     package var instructionSet: String { workers.instructionSet }
 
     /// Computes the plan's tokens, writes their K and V to their slots, and gives the logits that it asks for.

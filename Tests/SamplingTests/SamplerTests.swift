@@ -134,19 +134,6 @@ struct SamplerTests {
         let candidates = try #require(distribution([0, 0, 0, 0], SamplingParameters()))
         #expect([0, 0.24, 0.25, 0.49, 0.5, 0.75, 0.99].map { candidates.draw($0) } == [0, 0, 1, 1, 2, 3, 3])
     }
-
-    @Test("log-probabilities are those of the whole row and never above zero")
-    func logProbability() {
-        let logits: [Float] = [0, 1, 2, 3, -.infinity]
-        let values = logits.withUnsafeBufferPointer { row in
-            (0..<5).map { LogitsRow.logProbability(of: $0, in: row, maximum: 3) }
-        }
-        for (value, expected) in zip(values, [-3.4401897, -2.4401897, -1.4401897, -0.4401897] as [Float]) {
-            #expect(abs(value - expected) < 1e-6)
-        }
-        #expect(values[4] == -.infinity)
-        #expect([7].withUnsafeBufferPointer { LogitsRow.logProbability(of: 0, in: $0, maximum: 7) } == 0)
-    }
 }
 
 func sample(_ logits: [Float], _ parameters: SamplingParameters, position: Int = 0) -> TokenID? {
