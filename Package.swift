@@ -44,21 +44,21 @@ let package = Package(
             name: "needletail",
             dependencies: [
                 "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Tokenization", "Checkpoints",
-                "Kernels", "InferenceTypes", "Telemetry", "StoryModel", argumentParser, lifecycle, signals, logging,
+                "InferenceTypes", "Telemetry", "StoryModel", argumentParser, lifecycle, signals, logging,
             ],
             swiftSettings: strict),
         .target(
             name: "CompletionsAPI",
-            dependencies: ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", "Telemetry", httpTypes],
+            dependencies: ["HTTPCodec", "Engine", "InferenceTypes", httpTypes],
             swiftSettings: strict),
         .target(
-            name: "HTTPTransport", dependencies: ["HTTPCodec", "Telemetry", httpTypes, logging, lifecycle],
+            name: "HTTPTransport", dependencies: ["HTTPCodec", httpTypes, logging, lifecycle],
             swiftSettings: strict),
         .target(name: "HTTPCodec", dependencies: ["CZlib", httpTypes], swiftSettings: optimised),
         .target(
             name: "Engine",
             dependencies: [
-                "Transformer", "Sampling", "Tokenization", "InferenceTypes", "Telemetry", collections, logging,
+                "Transformer", "Sampling", "Tokenization", "InferenceTypes", collections, logging,
             ],
             swiftSettings: optimised),
         .target(

@@ -118,7 +118,7 @@ actor Connection {
     // MARK: The handler
 
     private func serve(_ request: ServerRequest) async {
-        let response = await Self.respond(to: request, by: handler, limits: limits)
+        let response = await handler(request)
         if isOpen {
             let progress = machine.send(
                 response, now: MonotonicClock.now(), date: shard.date, to: &output.bytes)
@@ -134,19 +134,6 @@ actor Connection {
         } else if case .stream(let pieces) = response.body {
             await pump(pieces)
         }
-    }
-
-    /// Inflating and handling, away from the network queue.
-    private static nonisolated func respond(
-        to request: ServerRequest, by handler: RequestHandler, limits: HTTPLimits
-    ) async -> ServerResponse {
-        var request = request
-        do {
-            try request.inflate(limits: limits)
-        } catch {
-            return error.response
-        }
-        return await handler(request)
     }
 
     /// Sends a stream as fast as the client takes it. After a hang-up the stream is still asked, in the cancelled task,

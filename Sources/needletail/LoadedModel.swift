@@ -70,6 +70,11 @@ struct LoadedModel: Sendable {
             checkpoint, contextCount: configuration.contextCount, blockSize: configuration.blockSize)
         let wanted =
             options.kvCacheMib.map { $0 << 20 } ?? defaultCache(estimate)
+        guard wanted <= MachineLimits.memoryByteCount else {
+            throw StartError(
+                "a KV cache of \(Readable.bytes(wanted)) is more than the memory of "
+                    + Readable.bytes(MachineLimits.memoryByteCount))
+        }
         configuration.blockCount = wanted / estimate.blockByteCount
         guard configuration.blockCount > 0 else {
             throw StartError(

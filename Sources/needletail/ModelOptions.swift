@@ -34,7 +34,7 @@ struct ModelOptions: ParsableArguments {
         try check("--kv-cache-mib", kvCacheMib, 1...16_777_216)
         try check("--max-batch-tokens", maxBatchTokens, 1...65_536)
         try check("--max-running", maxRunning, 1...4096)
-        try check("--max-waiting", maxWaiting, 0...65_536)
+        try check("--max-waiting", maxWaiting, 1...65_536)
     }
 
     private func check(_ name: String, _ value: Int?, _ range: ClosedRange<Int>) throws {

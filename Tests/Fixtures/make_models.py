@@ -45,12 +45,16 @@ MODELS = {
     "mistral": (MistralConfig(
         hidden_size=48, intermediate_size=64, num_attention_heads=4, num_key_value_heads=2, sliding_window=None,
         rms_norm_eps=1e-5, **SPM), "spm", torch.bfloat16, []),
+    "mistral-window": (MistralConfig(
+        hidden_size=48, intermediate_size=64, num_attention_heads=4, num_key_value_heads=2, sliding_window=8,
+        rms_norm_eps=1e-5, **SPM), "spm", torch.bfloat16, []),
     "qwen3": (Qwen3Config(
         hidden_size=48, intermediate_size=64, num_attention_heads=4, num_key_value_heads=2, head_dim=24,
         rms_norm_eps=1e-6, rope_parameters={"rope_type": "default", "rope_theta": 1e6}, **QWEN),
         "qwen", torch.bfloat16, []),
 }
 OLD_STYLE_ROPE = {"llama-gqa", "llama3-scaled", "qwen2"}  # config.json with rope_theta and rope_scaling
+ONLY_HUGGING_FACE = {"mistral-window"}  # the converter does not write the window
 PRE_TOKENIZER = {"qwen": "qwen2", "gpt2": "gpt-2"}
 
 
@@ -165,7 +169,7 @@ def make(name):
         tiny_tokenizers.sentencepiece_bpe(hf, VOCAB)
     else:
         tiny_tokenizers.byte_level_bpe(hf, VOCAB, tokenizer)
-    for outtype in ["f32", *further_types]:
+    for outtype in [] if name in ONLY_HUGGING_FACE else ["f32", *further_types]:
         convert(name, tokenizer, outtype)
         if further_types:
             load_llama_gguf(folder / f"model-{outtype}.gguf", model)

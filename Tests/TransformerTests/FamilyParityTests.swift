@@ -16,6 +16,13 @@ struct FamilyParityTests {
         try check(checkpoint, against: "models/\(name)/reference.json", tolerance: 1e-4)
     }
 
+    @Test("a sliding window of 8, which the converter does not write")
+    func slidingWindow() throws {
+        let checkpoint = try Checkpoint.open(path: SharedData.fixture("models/mistral-window/hf").path)
+        #expect(checkpoint.configuration.attentionWindow == 8)
+        try check(checkpoint, against: "models/mistral-window/reference.json", tolerance: 1e-4)
+    }
+
     @Test("the same from 16-bit and quantised files, against their own weights", arguments: ["f16", "bf16", "q8_0"])
     func storedTypes(type: String) throws {
         let checkpoint = try Checkpoint.open(path: SharedData.fixture("models/llama-gqa/model-\(type).gguf").path)
