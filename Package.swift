@@ -43,13 +43,14 @@ let package = Package(
         .executableTarget(
             name: "needletail",
             dependencies: [
-                "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Tokenization", "Checkpoints",
-                "InferenceTypes", "Telemetry", "StoryModel", argumentParser, lifecycle, signals, logging,
+                "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Sampling", "Tokenization",
+                "Checkpoints", "InferenceTypes", "Telemetry", "StoryModel", argumentParser, httpTypes, lifecycle,
+                signals, logging,
             ],
             swiftSettings: strict),
         .target(
             name: "CompletionsAPI",
-            dependencies: ["HTTPCodec", "Engine", "InferenceTypes", httpTypes],
+            dependencies: ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", httpTypes],
             swiftSettings: strict),
         .target(
             name: "HTTPTransport", dependencies: ["HTTPCodec", httpTypes, logging, lifecycle],
@@ -108,13 +109,16 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CompletionsAPITests",
-            dependencies: ["CompletionsAPI", "HTTPCodec", "Engine", "InferenceTypes", "TestSupport", httpTypes],
+            dependencies: [
+                "CompletionsAPI", "HTTPCodec", "Engine", "Sampling", "Tokenization", "Checkpoints", "InferenceTypes",
+                "TestSupport", httpTypes,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "needletail", "CompletionsAPI", "HTTPCodec", "Engine", "Tokenization", "Checkpoints", "InferenceTypes",
-                "TestSupport", argumentParser, httpTypes, logging,
+                "needletail", "CompletionsAPI", "HTTPCodec", "Engine", "Sampling", "Tokenization", "Checkpoints",
+                "InferenceTypes", "TestSupport", argumentParser, httpTypes, logging,
             ],
             swiftSettings: strict),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging], swiftSettings: strict),

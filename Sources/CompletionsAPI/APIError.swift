@@ -5,7 +5,7 @@ import InferenceTypes
 /// What a client is told when its request is not answered: OpenAI's error body and the status that goes with it.
 ///
 /// - Source: api.md A.5; OpenAI `openapi.yaml`, schema `Error` (all four members are always present).
-struct APIError: Error, Sendable, Equatable {
+package struct APIError: Error, Sendable, Equatable {
     enum Kind: String, Sendable {
         case invalidRequest = "invalid_request_error"
         case server = "server_error"
@@ -23,8 +23,8 @@ struct APIError: Error, Sendable, Equatable {
     var kind: Kind
     var code: Code?
     /// The request field at fault, as the client spells it.
-    var parameter: String?
-    var message: String
+    package var parameter: String?
+    package var message: String
     /// Further fields of the answer, such as `Retry-After`.
     var fields: HTTPFields
 

@@ -5,48 +5,52 @@ import InferenceTypes
 ///
 /// - Source: api.md B.1.
 struct CompletionAnswer: Sendable {
+    private let call: CompletionCall
     private let document: CompletionDocument
-    private let tokenIDs: CompletionParameters.TokenIDs
-    private(set) var usage: Usage
+    private var feed: ChoiceFeed
     private var choices: [ChoicePart]
-    private var openCount: Int
 
-    init(_ parameters: CompletionParameters, document: CompletionDocument) {
+    init(_ call: CompletionCall, document: CompletionDocument) {
+        self.call = call
         self.document = document
-        tokenIDs = parameters.tokenIDs
-        usage = Usage(promptCount: parameters.generations.reduce(0) { $0 + $1.promptTokens.count })
-        choices = parameters.generations.enumerated().map { index, generation in
-            ChoicePart(
-                index: index, tokens: parameters.tokenIDs == .shown ? [] : nil,
-                opening: .init(generation, tokenIDs: parameters.tokenIDs))
-        }
-        openCount = choices.count
+        feed = ChoiceFeed(call)
+        choices = (0..<call.prompts.count * call.generatedChoiceCount).map { ChoicePart(index: $0) }
     }
 
-    var isFinished: Bool { openCount == 0 }
+    var isFinished: Bool { feed.isFinished }
 
-    /// - Throws: 500 when a choice failed or its engine stream ended early; the others are not worth their half.
+    /// - Throws: 500 when a choice failed or its events ended early; the others are not worth their half.
     mutating func receive(_ item: EventMerger.Item) throws(APIError) {
         switch item {
-        case .event(let event, let prompt): try receive(event, prompt: prompt)
-        case .ended(let prompt): if choices[prompt].reason == nil { throw .endedEarly }
+        case .event(let event, let run):
+            for part in try feed.receive(event, run: run) { choices[part.index].append(part) }
+        case .ended(let run): try feed.receiveEnd(run: run)
         case .tick: break
         }
     }
 
-    private mutating func receive(_ event: GenerationEvent, prompt: Int) throws(APIError) {
-        guard choices[prompt].reason == nil else { return }
-        switch event {
-        case .delta(let delta):
-            usage.completionCount += delta.tokens.count
-            choices[prompt].text += delta.text
-            choices[prompt].tokens?.append(contentsOf: delta.tokens)
-        case .finished(_, let reason):
-            if let error = reason.error { throw error }
-            choices[prompt].reason = reason
-            openCount -= 1
+    /// Of everything so far.
+    var progress: Usage { feed.usage }
+
+    /// Of the choices that are answered, once they are finished.
+    var usage: Usage {
+        var usage = feed.usage
+        if call.isRanked { usage.completionCount = answered.reduce(0) { $0 + $1.tokens.count } }
+        return usage
+    }
+
+    private var answered: [ChoicePart] {
+        guard call.isRanked else { return choices }
+        return (0..<call.prompts.count).flatMap { prompt in
+            let first = prompt * call.generatedChoiceCount
+            return ChoicePart.best(
+                call.choiceCount, of: choices[first..<first + call.generatedChoiceCount],
+                firstIndex: prompt * call.choiceCount)
         }
     }
 
-    var encoded: [UInt8] { document.encoded(choices: choices.map(\.document), usage: usage.document) }
+    var encoded: [UInt8] {
+        let documents = answered.map { call.format.document($0, of: call.prompts[$0.index / call.choiceCount]) }
+        return document.encoded(choices: documents, usage: usage.document)
+    }
 }

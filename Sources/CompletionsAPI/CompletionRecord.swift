@@ -22,12 +22,12 @@ package struct CompletionRecord: Sendable, Equatable {
     /// From the validated request to its end.
     package var elapsed = Duration.zero
 
-    init(id: String, user: [UInt8]?, _ parameters: CompletionParameters) {
+    init(id: String, _ call: CompletionCall) {
         self.id = id
-        self.user = user
-        isStreamed = parameters.delivery != .whole
-        choiceCount = parameters.generations.count
-        promptTokenCount = parameters.generations.reduce(0) { $0 + $1.promptTokens.count }
+        user = call.user
+        isStreamed = call.delivery != .whole
+        choiceCount = call.prompts.count * call.choiceCount
+        promptTokenCount = call.prompts.reduce(0) { $0 + $1.tokens.count }
     }
 }
 

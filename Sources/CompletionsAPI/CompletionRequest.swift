@@ -1,6 +1,7 @@
 import InferenceTypes
 
-/// The body of `POST /v1/completions` as sent: every field optional, each one of the right type and in range.
+/// The body of `POST /v1/completions` as sent: every field optional, each one of the right type and in range. Whether
+/// they fit together is `CompletionCall`'s to say.
 struct CompletionRequest: Sendable, Equatable {
     enum Prompt: Sendable, Equatable {
         case texts([[UInt8]])
@@ -12,65 +13,89 @@ struct CompletionRequest: Sendable, Equatable {
         var continuousUsageStats = false
     }
 
+    /// Which end of a prompt is cut off.
+    enum TruncationSide: Sendable, Equatable {
+        case left
+        case right
+    }
+
+    // The prompt.
     var prompt: Prompt?
+    var suffix: [UInt8]?
+    var addSpecialTokens: Bool?
+    /// -1 is what the context leaves beside `max_tokens`.
+    var truncatePromptTokens: Int?
+    var truncationSide: TruncationSide?
+
+    // How many, and how long.
+    var count: Int?
+    var returnSequenceCount: Int?
+    var bestOf: Int?
     var maxTokens: Int?
-    var seed: Int64?
+    var minTokens: Int?
+    /// - Units: seconds.
+    var maxTime: Double?
     var stop: [[UInt8]]?
-    var stream: Bool?
-    var streamOptions: StreamOptions?
+    var stopTokens: [TokenID]?
+    var includeStop: Bool?
+    var ignoreEndOfSequence: Bool?
+
+    // Drawing.
+    var seed: Int64?
     var temperature: Double?
+    var doSample: Bool?
     var topK: Int64?
     var topP: Double?
     var minP: Double?
+    var typicalP: Double?
+    var topH: Double?
+    var epsilonCutoff: Double?
+    var etaCutoff: Double?
+    var penaltyAlpha: Double?
+
+    // Scores.
+    var logitBias: [LogitsProcessing.Bias]?
+    var presencePenalty: Double?
+    var frequencyPenalty: Double?
+    var repetitionPenalty: Double?
+    var repeatPenalty: Double?
+    var repeatLastCount: Int64?
+    var noRepeatNgramSize: Int?
+    var badWords: [[UInt8]]?
+    var allowedTokens: [TokenID]?
+    var suppressedTokens: [TokenID]?
+    var exponentialDecay: LogitsProcessing.ExponentialDecay?
+
+    // Beams.
+    var beamCount: Int?
+    var beamWidth: Int?
+    var useBeamSearch: Bool?
+    var lengthPenalty: Double?
+    var earlyStopping: BeamParameters.EarlyStopping?
+    var beamGroupCount: Int?
+    var diversityPenalty: Double?
+
+    // The answer.
+    var echo: Bool?
+    var logprobs: Int?
+    var promptLogprobs: Int?
+    var stream: Bool?
+    var streamOptions: StreamOptions?
     var returnTokenIDs: Bool?
+    var returnTokensAsTokenIDs: Bool?
+    var skipSpecialTokens: Bool?
+    var requestID: [UInt8]?
     /// For the log; nothing is done with it.
     var user: [UInt8]?
     /// Names of fields that nobody knows, in the order of the document.
     var unknownFields: [[UInt8]] = []
 }
 
-/// Bounds on one request.
-enum RequestLimits {
-    /// - Source: reliability.md section 14 (vLLM 16384, TGI 4).
-    static let promptCount = 512
-    /// - Source: OpenAI's schema.
-    static let maxTokensDefault = 16
-    static let temperature = 0.0...2.0
-    static let choiceCount: ClosedRange<Int64> = 1...128
-    static let bestOf: ClosedRange<Int64> = 1...20
-    static let penalty = -2.0...2.0
-    static let bias = -100.0...100.0
-    /// - Source: api.md A.1: vLLM's default maximum, four times OpenAI's.
-    static let logprobs: ClosedRange<Int64> = 0...20
-    /// - Source: api.md A.1: lm-eval sends more than OpenAI's 4.
-    static let stopCount = 64
-    static let stopByteCount = 1024
-    /// - Source: reliability.md section 14.
-    static let biasCount = 1024
-    static let beamCount: ClosedRange<Int64> = 1...16
-}
-
 extension CompletionRequest {
-    /// Reads a body: strict JSON, then field by field in the order of the table, so the first bad one is the one named.
+    /// The members of a body, read as strict JSON.
     ///
-    /// - Throws: 400 or, for a model that is not served, 404.
-    static func decode(
-        _ body: [UInt8], for model: ServedModel, unknownFields: ServiceConfiguration.UnknownFields
-    ) throws(APIError) -> CompletionRequest {
-        var members = try objectMembers(body)
-        var request = CompletionRequest()
-        for field in RequestField.all {
-            let value = members.removeValue(forKey: field.key)
-            try field.read(RequestValue(field.name, value ?? .null), model, &request)
-        }
-        request.unknownFields += members.keys
-        if unknownFields == .refuse, let name = request.unknownFields.first {
-            throw .invalid("Unrecognized request argument supplied: \(excerpt(name))", parameter: excerpt(name))
-        }
-        return request
-    }
-
-    private static func objectMembers(_ body: [UInt8]) throws(APIError) -> Members {
+    /// - Throws: 400.
+    static func members(of body: [UInt8]) throws(APIError) -> [JSONMember] {
         let document: JSONValue
         do { document = try JSONParser.parse(body, limits: .request) } catch {
             throw .invalid("The request body is not valid JSON: \(error.message) at byte \(error.offset).")
@@ -78,21 +103,22 @@ extension CompletionRequest {
         guard let members = document.asObject else {
             throw .invalid("The request body must be a JSON object, got \(RequestValue.describe(document)).")
         }
-        return Members(members)
-    }
-}
-
-/// The members of the body, taken out one by one; what is left is unknown.
-private struct Members {
-    private var values: [[UInt8]: JSONValue]
-    private let order: [[UInt8]]
-
-    init(_ members: [JSONMember]) {
-        values = Dictionary(members.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
-        order = members.map(\.key)
+        return members
     }
 
-    mutating func removeValue(forKey key: [UInt8]) -> JSONValue? { values.removeValue(forKey: key) }
-
-    var keys: [[UInt8]] { order.filter { values[$0] != nil } }
+    /// Reads field by field in the order of the table, so the first bad one is the one named.
+    ///
+    /// - Throws: 400 or, for a model that is not served, 404.
+    static func decode(
+        _ members: [JSONMember], for model: ServedModel, unknownFields: ServiceConfiguration.UnknownFields
+    ) throws(APIError) -> CompletionRequest {
+        var members = RequestMembers(members)
+        var request = CompletionRequest()
+        for field in RequestField.all { try field.read(members.take(field.name), model, &request) }
+        request.unknownFields += try members.rest(.ignore)
+        if unknownFields == .refuse, let name = request.unknownFields.first {
+            throw .invalid("Unrecognized request argument supplied: \(excerpt(name))", parameter: excerpt(name))
+        }
+        return request
+    }
 }

@@ -6,63 +6,53 @@ import InferenceTypes
 ///
 /// - Source: api.md B.3.
 struct CompletionStream: Sendable {
+    private let call: CompletionCall
     private let document: CompletionDocument
-    private let report: CompletionParameters.UsageReport
-    private let tokenIDs: CompletionParameters.TokenIDs
-    private(set) var usage: Usage
-    /// What each choice has still to open with, nil once said.
-    private var openings: [ChoicePart.Opening?]
-    private var isOpen: [Bool]
+    private let report: CompletionCall.UsageReport
+    private var feed: ChoiceFeed
     private(set) var isFinished = false
     private(set) var hasFailed = false
 
-    init(_ parameters: CompletionParameters, report: CompletionParameters.UsageReport, document: CompletionDocument) {
+    init(_ call: CompletionCall, report: CompletionCall.UsageReport, document: CompletionDocument) {
+        self.call = call
         self.document = document
         self.report = report
-        tokenIDs = parameters.tokenIDs
-        usage = Usage(promptCount: parameters.generations.reduce(0) { $0 + $1.promptTokens.count })
-        openings = parameters.generations.map { .init($0, tokenIDs: parameters.tokenIDs) }
-        isOpen = Array(repeating: true, count: parameters.generations.count)
+        feed = ChoiceFeed(call)
     }
 
+    var usage: Usage { feed.usage }
+
     /// Bytes to send, empty when there is nothing to say yet.
-    mutating func receive(_ event: GenerationEvent, prompt: Int) -> [UInt8] {
-        guard !isFinished, isOpen[prompt] else { return [] }
-        switch event {
-        case .delta(let delta):
-            usage.completionCount += delta.tokens.count
-            // Text that is held back has nothing to show, unless ids were asked for.
-            if delta.text.isEmpty, tokenIDs == .hidden || delta.tokens.isEmpty { return [] }
-            return chunk(ChoicePart(index: prompt, text: delta.text, tokens: shown(delta.tokens)))
-        case .finished(_, let reason):
-            if let error = reason.error { return fail(error) }
-            isOpen[prompt] = false
-            return chunk(ChoicePart(index: prompt, reason: reason, tokens: shown([]))) + ending()
+    mutating func receive(_ event: GenerationEvent, run: Int) -> [UInt8] {
+        guard !isFinished else { return [] }
+        do throws(APIError) {
+            let parts = try feed.receive(event, run: run)
+            return parts.flatMap(chunk) + ending()
+        } catch {
+            return fail(error)
         }
     }
 
-    /// An engine stream ended: an error unless its choice was finished.
-    mutating func receiveEnd(prompt: Int) -> [UInt8] {
-        !isFinished && isOpen[prompt] ? fail(.endedEarly) : []
+    /// A run's events ended: an error unless its choices were finished.
+    mutating func receiveEnd(run: Int) -> [UInt8] {
+        guard !isFinished else { return [] }
+        do throws(APIError) { try feed.receiveEnd(run: run) } catch { return fail(error) }
+        return []
     }
 
-    private func shown(_ tokens: [TokenID]) -> [TokenID]? { tokenIDs == .shown ? tokens : nil }
-
-    private mutating func chunk(_ part: ChoicePart) -> [UInt8] {
-        var part = part
-        part.opening = openings[part.index]
-        openings[part.index] = nil
+    private func chunk(_ part: ChoicePart) -> [UInt8] {
         let usageMember: JSONValue? =
             switch report {
             case .never: nil
             case .atEnd: .null
             case .onEveryChunk: usage.document
             }
-        return ServerSentEvents.event(document.encoded(choices: [part.document], usage: usageMember))
+        let choice = call.format.document(part, of: call.prompts[part.index / call.choiceCount])
+        return ServerSentEvents.event(document.encoded(choices: [choice], usage: usageMember))
     }
 
     private mutating func ending() -> [UInt8] {
-        guard isOpen.allSatisfy({ !$0 }) else { return [] }
+        guard feed.isFinished else { return [] }
         isFinished = true
         let last = report == .never ? nil : document.encoded(choices: [], usage: usage.document)
         return (last.map(ServerSentEvents.event) ?? []) + ServerSentEvents.done
@@ -73,47 +63,5 @@ struct CompletionStream: Sendable {
         isFinished = true
         hasFailed = true
         return ServerSentEvents.event(error.eventBody) + ServerSentEvents.done
-    }
-}
-
-/// Pulls a streamed answer, one piece for each call. An actor, because the body of a response may be read from any task.
-actor CompletionPull {
-    private let merger: EventMerger
-    private var stream: CompletionStream
-    private let keeper: RecordKeeper
-    private var isSilent = true
-
-    init(
-        _ merger: EventMerger, _ stream: CompletionStream, _ record: CompletionRecord,
-        _ environment: ServiceEnvironment
-    ) {
-        self.merger = merger
-        self.stream = stream
-        keeper = RecordKeeper(record, environment)
-    }
-
-    func next() async -> [UInt8]? {
-        while !stream.isFinished, let item = await merger.next() {
-            let bytes = bytes(for: item)
-            keeper.take(stream.usage, isFinished: stream.isFinished)
-            if stream.hasFailed { keeper.fail() }
-            if stream.isFinished { merger.stop() }
-            if !bytes.isEmpty { return bytes }
-        }
-        return nil
-    }
-
-    private func bytes(for item: EventMerger.Item) -> [UInt8] {
-        let bytes: [UInt8]
-        switch item {
-        case .tick: return isSilent ? ServerSentEvents.ping : []
-        case .event(let event, let prompt): bytes = stream.receive(event, prompt: prompt)
-        case .ended(let prompt): bytes = stream.receiveEnd(prompt: prompt)
-        }
-        if isSilent, !bytes.isEmpty {
-            isSilent = false
-            merger.silenceClock()
-        }
-        return bytes
     }
 }

@@ -1,29 +1,28 @@
 import Engine
 
-/// The engine streams of one request, and a clock while it is silent, as one stream in order of arrival.
+/// The engine's streams for one call, and a clock, as one stream in order of arrival.
 ///
 /// Each source has a task that forwards it. Cancelling the task that reads, or letting go of the merger, cancels those
 /// tasks, which ends every engine stream, which frees the blocks.
 final class EventMerger: Sendable {
     enum Item: Sendable {
-        case event(GenerationEvent, prompt: Int)
-        /// The engine stream of this prompt ended.
-        case ended(prompt: Int)
-        /// Another interval passed before `silenceClock()`.
+        case event(GenerationEvent, run: Int)
+        /// The events of this run ended.
+        case ended(run: Int)
+        /// Another interval passed.
         case tick
     }
 
     private let items: AsyncStream<Item>
     private let continuation: AsyncStream<Item>.Continuation
-    private let clock: Task<Void, Never>?
 
     /// - Requires: `clock`, when there is one, returns after one interval and throws when cancelled.
     init(_ streams: [AsyncStream<GenerationEvent>], clock pause: (@Sendable () async throws -> Void)? = nil) {
         let (items, continuation) = AsyncStream.makeStream(of: Item.self)
         let forwarders = streams.enumerated().map { index, events in
             Task {
-                for await event in events { continuation.yield(.event(event, prompt: index)) }
-                continuation.yield(.ended(prompt: index))
+                for await event in events { continuation.yield(.event(event, run: index)) }
+                continuation.yield(.ended(run: index))
             }
         }
         let clock = pause.map { pause in
@@ -37,7 +36,6 @@ final class EventMerger: Sendable {
         }
         self.items = items
         self.continuation = continuation
-        self.clock = clock
     }
 
     deinit { continuation.finish() }
@@ -47,8 +45,6 @@ final class EventMerger: Sendable {
         var iterator = items.makeAsyncIterator()
         return await iterator.next()
     }
-
-    func silenceClock() { clock?.cancel() }
 
     /// Ends every source.
     func stop() { continuation.finish() }

@@ -1,16 +1,22 @@
 /// Names that answers carry so that people can find them in logs.
 enum Identifiers {
-    /// `cmpl-` and 96 random bits.
-    static func completion(_ random: () -> UInt64) -> String {
-        "cmpl-" + hex(random()) + hex(random()).prefix(8)
+    /// `cmpl-` and the client's own name for the request, or else 96 random bits.
+    static func completion(sent: [UInt8]?, _ random: () -> UInt64) -> String {
+        "cmpl-" + (sent.map { String(decoding: $0, as: UTF8.self) } ?? hex(random()) + hex(random()).prefix(8))
     }
 
-    /// The client's own name for the request when it is harmless in a header and a log line, else a random one.
-    ///
-    /// - Requires: at most `128` bytes, a common bound of proxies.
-    static func request(sent: String?, _ random: () -> UInt64) -> String {
-        if let sent, (1...128).contains(sent.utf8.count), sent.utf8.allSatisfy(isSafe) { return sent }
+    /// The first of the client's own names for the request that is harmless, else a random one.
+    static func request(sent: [String?], _ random: () -> UInt64) -> String {
+        for case let name? in sent where isHarmless(name.utf8) { return name }
         return "req-" + hex(random()) + hex(random())
+    }
+
+    /// - Source: a common bound of proxies.
+    static let requestByteLimit = 128
+
+    /// Whether a name may stand in a header and a log line as it is.
+    static func isHarmless(_ name: some Collection<UInt8>) -> Bool {
+        (1...requestByteLimit).contains(name.count) && name.allSatisfy(isSafe)
     }
 
     private static func isSafe(_ byte: UInt8) -> Bool {

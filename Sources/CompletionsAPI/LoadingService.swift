@@ -16,7 +16,7 @@ package struct LoadingService: Sendable {
     private func answer(_ request: ServerRequest) throws(APIError) -> ServerResponse {
         switch try Router.route(method: request.head.method.rawValue, path: request.path) {
         case .live: return .healthy
-        case .completions, .models, .model, .ready: throw .loading
+        default: throw .loading
         }
     }
 }

@@ -46,6 +46,10 @@ struct RequestValue {
         return integer
     }
 
+    func count(in range: ClosedRange<Int>) throws(APIError) -> Int {
+        Int(try integer(in: Int64(range.lowerBound)...Int64(range.upperBound)))
+    }
+
     func number(in range: ClosedRange<Double>) throws(APIError) -> Double {
         guard let number = value.asDouble, range.contains(number) else {
             throw failure("a number from \(Self.digits(range.lowerBound)) to \(Self.digits(range.upperBound))")
@@ -73,6 +77,45 @@ struct RequestValue {
         return members.map {
             ($0.key, RequestValue(path: "\(name).\(excerpt($0.key))", parameter: parameter, $0.value))
         }
+    }
+
+    /// Ids, perhaps none.
+    func tokens(vocabularyCount: Int, atMost limit: Int? = nil) throws(APIError) -> [TokenID] {
+        let items = try items()
+        if let limit, items.count > limit {
+            throw .invalid("'\(name)' must hold at most \(limit) ids, got \(items.count).", parameter: parameter)
+        }
+        var tokens: [TokenID] = []
+        tokens.reserveCapacity(items.count)
+        for item in items { tokens.append(try item.token(vocabularyCount: vocabularyCount)) }
+        return tokens
+    }
+
+    /// Ids, at least one.
+    func someTokens(vocabularyCount: Int) throws(APIError) -> [TokenID] {
+        if try items().isEmpty { throw failure("a list of token ids that is not empty") }
+        return try tokens(vocabularyCount: vocabularyCount)
+    }
+
+    /// Strings that are not empty, perhaps none.
+    func texts(atMost limit: Int, byteLimit: Int) throws(APIError) -> [[UInt8]] {
+        let items = try items()
+        guard items.count <= limit else {
+            throw .invalid(
+                "'\(name)' must hold at most \(limit) strings, got \(items.count).", parameter: parameter)
+        }
+        var strings: [[UInt8]] = []
+        for item in items { strings.append(try item.boundedText(byteLimit)) }
+        return strings
+    }
+
+    /// A string that is not empty.
+    func boundedText(_ byteLimit: Int) throws(APIError) -> [UInt8] {
+        let text = try bytes()
+        guard (1...byteLimit).contains(text.count) else {
+            throw .invalid("'\(name)' must have 1 to \(byteLimit) bytes, got \(text.count).", parameter: parameter)
+        }
+        return text
     }
 
     /// An id of the model's vocabulary, checked before it is narrowed to 32 bits.

@@ -1,10 +1,25 @@
 /// Where a request goes.
 enum Route: Equatable {
     case completions
+    /// Of the completion with this id.
+    case cancel([UInt8])
     case models
     case model([UInt8])
+    case tokenize
+    case detokenize
+    case tokenizerInfo
+    case version
+    case load
     case live
     case ready
+
+    /// Methods of the path, as `Allow` lists them.
+    var methods: [String] {
+        switch self {
+        case .completions, .cancel, .tokenize, .detokenize: ["POST"]
+        case .models, .model, .tokenizerInfo, .version, .load, .live, .ready: ["GET", "HEAD"]
+        }
+    }
 }
 
 /// Paths and methods to routes, on bytes. Nothing is normalised: a path has one spelling, apart from percent escapes
@@ -15,19 +30,26 @@ enum Router {
         guard let segments = segments(of: path), let route = route(to: segments) else {
             throw .pathNotFound(path)
         }
-        let allowed = route == .completions ? ["POST"] : ["GET", "HEAD"]
         // Methods are case-sensitive tokens: RFC 9110 section 9.1.
-        guard allowed.contains(where: { $0.utf8.elementsEqual(method.utf8) }) else {
-            throw .methodNotAllowed(allowed.joined(separator: ", "))
+        guard route.methods.contains(where: { $0.utf8.elementsEqual(method.utf8) }) else {
+            throw .methodNotAllowed(route.methods.joined(separator: ", "))
         }
         return route
     }
 
+    private static let fixed: [(path: [String], route: Route)] = [
+        (["v1", "completions"], .completions), (["v1", "models"], .models), (["tokenize"], .tokenize),
+        (["detokenize"], .detokenize), (["tokenizer_info"], .tokenizerInfo), (["version"], .version),
+        (["load"], .load), (["health"], .ready), (["health", "ready"], .ready), (["health", "live"], .live),
+    ]
+
     private static func route(to segments: [[UInt8]]) -> Route? {
-        if matches(segments, ["v1", "completions"]) { return .completions }
-        if matches(segments, ["v1", "models"]) { return .models }
-        if matches(segments, ["health"]) || matches(segments, ["health", "ready"]) { return .ready }
-        if matches(segments, ["health", "live"]) { return .live }
+        if let found = fixed.first(where: { matches(segments, $0.path) }) { return found.route }
+        if segments.count == 4, matches(segments.prefix(2), ["v1", "completions"]), !segments[2].isEmpty,
+            matches(segments.suffix(1), ["cancel"])
+        {
+            return .cancel(segments[2])
+        }
         guard segments.count > 2, matches(segments.prefix(2), ["v1", "models"]) else { return nil }
         // A model's name may hold slashes, and clients send them both raw and escaped.
         let name = Array(segments[2...].joined(separator: [UInt8(ascii: "/")]))

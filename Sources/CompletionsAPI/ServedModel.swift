@@ -1,5 +1,5 @@
 package import Engine
-package import InferenceTypes
+package import Tokenization
 
 /// The model that a service answers for, as far as the wire needs to know it.
 package struct ServedModel: Sendable {
@@ -10,11 +10,21 @@ package struct ServedModel: Sendable {
     /// Tokens of prompt and completion together.
     package var contextCount: Int
     package var vocabularyCount: Int
-    /// Text to prompt tokens, special spellings parsed and the tokens that start a document added.
-    package var tokenize: @Sendable ([UInt8]) -> [TokenID]
-    /// The engine's door, stored as a function so that tests script it. Dropping the stream cancels the request.
-    package var generate: @Sendable (GenerationRequest) throws(AdmissionError) -> AsyncStream<GenerationEvent>
+    package var tokenizer: Tokenizer
+    /// The engine's door, stored as a function so that tests script it. Dropping the events cancels the request.
+    package var generate: @Sendable (GenerationRequest) throws(AdmissionError) -> Generation
+    /// The most sequences of such a request that can ever run together; at least 1 if one fits.
+    package var sequenceCapacity: @Sendable (GenerationRequest) -> Int
+    /// Beams of one request.
+    ///
+    /// - Source: api.md A.3.
+    package var maxBeamCount: Int
+    /// Logprobs of one position.
+    ///
+    /// - Source: api.md A.1: vLLM's default maximum, four times OpenAI's.
+    package var maxLogprobs: Int
     package var readiness: @Sendable () -> Readiness
+    package var statistics: @Sendable () -> EngineStatistics
 
     package enum Readiness: Sendable, Equatable {
         case ready
@@ -24,18 +34,24 @@ package struct ServedModel: Sendable {
     }
 
     package init(
-        name: String, created: Int64, contextCount: Int, vocabularyCount: Int,
-        tokenize: @escaping @Sendable ([UInt8]) -> [TokenID],
-        generate: @escaping @Sendable (GenerationRequest) throws(AdmissionError) -> AsyncStream<GenerationEvent>,
-        readiness: @escaping @Sendable () -> Readiness
+        name: String, created: Int64, contextCount: Int, vocabularyCount: Int, tokenizer: Tokenizer,
+        maxBeamCount: Int = 16, maxLogprobs: Int = 20,
+        generate: @escaping @Sendable (GenerationRequest) throws(AdmissionError) -> Generation,
+        sequenceCapacity: @escaping @Sendable (GenerationRequest) -> Int,
+        readiness: @escaping @Sendable () -> Readiness,
+        statistics: @escaping @Sendable () -> EngineStatistics
     ) {
         self.name = name
         self.created = created
         self.contextCount = contextCount
         self.vocabularyCount = vocabularyCount
-        self.tokenize = tokenize
+        self.tokenizer = tokenizer
+        self.maxBeamCount = maxBeamCount
+        self.maxLogprobs = maxLogprobs
         self.generate = generate
+        self.sequenceCapacity = sequenceCapacity
         self.readiness = readiness
+        self.statistics = statistics
     }
 
     /// Why nothing can be generated now, nil when it can.

@@ -1,6 +1,5 @@
 import InferenceTypes
 import Sampling
-import Tokenization
 import Transformer
 
 /// Turns logits into what each group of a step hears next: tokens are picked, spelt out, and checked for an end.
@@ -9,58 +8,109 @@ struct DecodingStep {
     static let forwardFailure = "The model could not compute this request."
     static let logitsFailure = "The model gave no usable probabilities for the next token."
 
-    private let endOfSequence: Set<TokenID>
-    private var sampler = Sampler()
-
-    init(endOfSequence: Set<TokenID>) { self.endOfSequence = endOfSequence }
+    /// Memory to reuse; no answer depends on it.
+    var sampler = Sampler()
+    var beamScratch = BeamScratch()
+    var processors = LogitsProcessors()
 
     /// One outcome for each part of the plan. Without logits every part has failed.
-    mutating func decode(_ logits: Logits?, _ plan: StepPlan) -> [GroupOutcome] {
+    ///
+    /// - Parameter now: nanoseconds of `EngineStatistics.monotonicNanoseconds()`.
+    mutating func decode(_ logits: Logits?, _ plan: StepPlan, now: UInt64) -> [GroupOutcome] {
         plan.parts.map { part in
             guard let logits else { return .failed(Self.forwardFailure) }
-            switch part.group.strategy {
-            case .sampling: return sample(part.group, plan.rows[part.rows], logits)
-            }
+            return decode(part.group, DecodingInput(rows: plan.rows[part.rows], logits: logits, now: now))
         }
     }
 
-    private mutating func sample(
-        _ group: SequenceGroup, _ rows: ArraySlice<StepPlan.Row>, _ logits: Logits
-    ) -> GroupOutcome {
-        var growths: [Growth] = []
-        for row in rows {
-            guard let logitsRow = row.logitsRow else { continue }
-            let index = row.sequence
-            let token = sampler.sample(
-                logits.row(logitsRow), group.request.sampling, choice: group.sequences[index].choice,
-                position: group.sequences[index].tokens.count)
-            guard let token else { return .failed(Self.logitsFailure) }
-            let isLast = group.sequences[index].generatedCount + 1 == group.request.maxTokens
-            let (text, reason) =
-                endOfSequence.contains(token)
-                ? group.sequences[index].close(.endOfSequence(token))
-                : group.sequences[index].spell(token, isLast: isLast)
-            growths.append(Growth(sequence: index, tokens: [token], text: text, finishReason: reason))
+    private mutating func decode(_ group: SequenceGroup, _ input: DecodingInput) -> GroupOutcome {
+        guard scorePrompt(of: group, input) else { return .failed(Self.logitsFailure) }
+        if case .contrastive(var search) = group.strategy {
+            search.see(input, of: group)
+            group.strategy = .contrastive(search)
         }
-        return .grown(growths)
+        guard input.isComplete(for: group) else { return .pending }
+        let opening = promptEvents(of: group)
+        guard group.request.stop.maxTokens > 0 else {
+            return .advanced([], opening + group.openChoices.map { group.finished($0, .length) })
+        }
+        let outcome = advance(group, input)
+        guard case .advanced(let successors, let events) = outcome else { return outcome }
+        return .advanced(successors, opening + events)
+    }
+
+    private mutating func advance(_ group: SequenceGroup, _ input: DecodingInput) -> GroupOutcome {
+        switch group.strategy {
+        case .sampling(let parameters, let choices):
+            return sample(group, input, parameters, choices: choices)
+        case .beam(var beams):
+            defer { group.strategy = .beam(beams) }
+            return beams.advance(group, input, &beamScratch)
+        case .contrastive(var search):
+            defer { group.strategy = .contrastive(search) }
+            return search.advance(group, input, &processors)
+        }
     }
 }
 
-extension TokenSequence {
-    /// The text that a token adds and whether the choice ends with it.
-    fileprivate mutating func spell(_ token: TokenID, isLast: Bool) -> (text: [UInt8], FinishReason?) {
-        let (text, stop) = stopMatcher.append(detokenizer.append(token))
-        if let stop { return (text, .stopString(stop)) }
-        guard isLast else { return (text, nil) }
-        let (rest, reason) = close(.length)
-        return (text + rest, reason)
+/// What a step computed for one group.
+struct DecodingInput {
+    let rows: ArraySlice<StepPlan.Row>
+    let logits: Logits
+    let now: UInt64
+
+    /// Nothing of the group is pending.
+    func isComplete(for group: SequenceGroup) -> Bool {
+        rows.allSatisfy { $0.range.upperBound == group.sequences[$0.sequence].tokens.count }
     }
 
-    /// Hands out what was held back. An unfinished scalar becomes U+FFFD there, and even that may complete a stop
-    /// string.
-    fileprivate mutating func close(_ reason: FinishReason) -> (text: [UInt8], FinishReason?) {
-        let (text, stop) = stopMatcher.append(detokenizer.finish())
-        if let stop { return (text, .stopString(stop)) }
-        return (text + stopMatcher.finish(), reason)
+    /// The group's rows of logits; they lie side by side.
+    var logitsRows: Range<Int> { (rows.first?.logitsRows.lowerBound ?? 0)..<(rows.last?.logitsRows.upperBound ?? 0) }
+
+    /// The logits after each sequence, in the order of the sequences. Not for a group of which more is pending.
+    var lastLogits: [UnsafeBufferPointer<Float>] { rows.compactMap { $0.lastLogitsRow.map(logits.row) } }
+}
+
+// MARK: - The prompt
+
+extension DecodingStep {
+    /// Notes what the model thought of the prompt's tokens; false where a row is not usable.
+    private func scorePrompt(of group: SequenceGroup, _ input: DecodingInput) -> Bool {
+        guard let topCount = group.request.report.promptLogprobCount else { return true }
+        let tokens = group.request.promptTokens
+        for row in input.rows {
+            var next = row.range.upperBound - row.logitsRows.count + 1
+            for logitsRow in row.logitsRows where next < tokens.count {
+                let logprobs = Logprobs.of(tokens[next], in: input.logits.row(logitsRow), topCount: topCount)
+                guard let logprobs else { return false }
+                group.promptLogprobs.append(logprobs)
+                next += 1
+            }
+        }
+        return true
+    }
+
+    private func promptEvents(of group: SequenceGroup) -> [GenerationEvent] {
+        guard group.request.report.promptLogprobCount != nil, group.generatedTokenCount == 0 else { return [] }
+        defer { group.promptLogprobs = [] }
+        return [.prompt(group.promptLogprobs)]
+    }
+}
+
+extension SequenceGroup {
+    /// The event that ends a choice.
+    func finished(_ choice: Int, _ reason: FinishReason, beamScore: Float? = nil) -> GenerationEvent {
+        .finished(
+            FinishedChoice(
+                choice: choice, reason: reason, beamScore: beamScore, generatedTokenCount: generatedTokenCount))
+    }
+
+    func context(of sequence: TokenSequence) -> DecodingContext {
+        DecodingContext(tokens: sequence.tokens, promptCount: sequence.promptCount, ends: ends)
+    }
+
+    /// Nil where the client did not ask for them.
+    func logprobs(of token: TokenID, in logits: UnsafeBufferPointer<Float>) -> TokenLogprobs? {
+        request.report.logprobCount.flatMap { Logprobs.of(token, in: logits, topCount: $0) }
     }
 }

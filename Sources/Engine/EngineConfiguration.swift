@@ -20,6 +20,10 @@ package struct EngineConfiguration: Sendable, Equatable {
     ///
     /// - Source: reliability.md section 14, 64.
     package var maxRunningSequences: Int
+    /// Positions of prompts whose logits one step computes, beside one for each running sequence: bounds their memory.
+    ///
+    /// - Source: 128 × a vocabulary of 152k in floats are 78 MB; 64 to 512 scored alike fast (one prompt of 500 tokens).
+    package var maxScoredTokens: Int
     /// Requests that are accepted and not started; one more is refused.
     ///
     /// - Source: reliability.md section 14, 256.
@@ -27,16 +31,30 @@ package struct EngineConfiguration: Sendable, Equatable {
 
     package init(
         blockSize: Int = 16, blockCount: Int, contextCount: Int, maxBatchTokens: Int = 512,
-        maxRunningSequences: Int = 64, maxWaitingRequests: Int = 256
+        maxRunningSequences: Int = 64, maxScoredTokens: Int = 128, maxWaitingRequests: Int = 256
     ) {
         self.blockSize = blockSize
         self.blockCount = blockCount
         self.contextCount = contextCount
         self.maxBatchTokens = maxBatchTokens
         self.maxRunningSequences = maxRunningSequences
+        self.maxScoredTokens = maxScoredTokens
         self.maxWaitingRequests = maxWaitingRequests
     }
 
     /// Tokens, prompt and generated, that one request can have: the context, or the whole pool where that is smaller.
     package var maxSequenceTokens: Int { min(contextCount, blockCount * blockSize) }
+
+    /// Rows of logits that one step asks for at most.
+    package var maxLogitsCount: Int { min(maxBatchTokens, maxRunningSequences + maxScoredTokens) }
+
+    /// Sequences that one request can have.
+    var maxWidth: Int { min(maxRunningSequences, maxBatchTokens) }
+
+    /// The most sequences of such a request that can ever run together; 0 where not even one fits.
+    package func sequenceCapacity(_ request: GenerationRequest) -> Int {
+        let room = blockCount - request.sharedBlockCount(blockSize: blockSize)
+        let own = request.ownBlockCount(blockSize: blockSize)
+        return max(0, min(maxWidth, own == 0 ? maxWidth : room / own))
+    }
 }

@@ -12,21 +12,23 @@ struct EngineLoop {
     private let tokenizer: Tokenizer
     private let logger: Logger
     private let forwardPass: GenerationEngine.Forward
-    private var scheduler: Scheduler
-    private var decoding: DecodingStep
+    private let clock: () -> UInt64
+    private(set) var scheduler: Scheduler
+    private var decoding = DecodingStep()
     private var statistics = EngineStatistics()
     private var isClosing = false
 
     init(
         configuration: EngineConfiguration, tokenizer: Tokenizer, logger: Logger, mailbox: Mailbox,
+        clock: @escaping () -> UInt64 = EngineStatistics.monotonicNanoseconds,
         forward: @escaping GenerationEngine.Forward
     ) {
         self.mailbox = mailbox
         self.tokenizer = tokenizer
         self.logger = logger
+        self.clock = clock
         forwardPass = forward
         scheduler = Scheduler(configuration)
-        decoding = DecodingStep(endOfSequence: tokenizer.endOfSequence)
         record()
     }
 
@@ -37,10 +39,12 @@ struct EngineLoop {
 
     mutating func step() {
         apply(mailbox.drain())
+        let expired = scheduler.expire(at: clock())
+        if !expired.isEmpty { publish(expired) }
         let plan = scheduler.plan()
         guard !plan.isEmpty else { return mailbox.wait() }
         let logits = forward(plan)
-        let outcomes = decoding.decode(logits, plan)
+        let outcomes = decoding.decode(logits, plan, now: clock())
         publish(scheduler.commit(plan, outcomes))
     }
 
@@ -57,11 +61,11 @@ struct EngineLoop {
         }
     }
 
-    /// A request for no tokens is complete before it has cost anything.
+    /// A request for nothing is complete before it has cost anything.
     private mutating func submit(_ submission: Submission) {
         let group = SequenceGroup(submission, tokenizer: tokenizer)
-        guard submission.request.maxTokens == 0 else { return scheduler.submit(group) }
-        publish([Publication(group: group, event: .finished(choice: 0, reason: .length), isLast: true)])
+        guard submission.request.isEmpty else { return scheduler.submit(group) }
+        publish(Scheduler.publications(ending: group, .length))
     }
 
     /// The only long call. Nil where it threw: the step's groups end with it, the engine does not.
@@ -96,10 +100,9 @@ struct EngineLoop {
     private mutating func account(_ publication: Publication) {
         switch publication.event {
         case .delta(let delta): statistics.generatedTokenCount += delta.tokens.count
-        case .finished(_, .failed(DecodingStep.logitsFailure)):
-            let position = publication.group.sequences.map(\.tokens.count).max() ?? 0
-            logger.error("logits not usable", metadata: ["position": "\(position)"])
-        case .finished: break
+        case .finished(let choice) where choice.reason == .failed(DecodingStep.logitsFailure):
+            logger.error("logits not usable", metadata: ["generated": "\(choice.generatedTokenCount)"])
+        case .finished, .prompt, .explained: break
         }
     }
 

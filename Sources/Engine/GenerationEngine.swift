@@ -46,23 +46,25 @@ package final class GenerationEngine: Sendable {
     /// Accepts a request and streams its events. Who stops listening, by ending the iteration or by being cancelled,
     /// cancels the request: its blocks are free within a step.
     ///
-    /// The stream buffers without bound because its events are bounded: one for each token, and one at the end.
+    /// The stream buffers without bound because its events are bounded: a few for each token, and one for each end.
     ///
     /// - Requires: the request is valid for the model; its stop strings are well-formed UTF-8.
     /// - Throws: at once, with nothing queued, when the request can never fit, too many wait, or the engine drains.
-    package func generate(_ request: GenerationRequest) throws(AdmissionError) -> AsyncStream<GenerationEvent> {
-        precondition(!request.promptTokens.isEmpty && request.maxTokens >= 0)
+    package func generate(_ request: GenerationRequest) throws(AdmissionError) -> Generation {
+        precondition(!request.promptTokens.isEmpty && request.stop.maxTokens >= 0 && request.width > 0)
         let limit = configuration.maxSequenceTokens
-        guard request.promptTokens.count <= limit, request.maxTokens <= limit - request.promptTokens.count else {
+        guard request.promptTokens.count <= limit, request.stop.maxTokens <= limit - request.promptTokens.count else {
             throw .tooLong(limit: limit)
         }
+        let capacity = configuration.sequenceCapacity(request)
+        guard request.width <= capacity else { throw .tooWide(limit: capacity) }
         let id = mailbox.makeID()
         let (stream, sink) = AsyncStream.makeStream(of: GenerationEvent.self, bufferingPolicy: .unbounded)
         try mailbox.submit(Submission(id: id, request: request, sink: sink))
         sink.onTermination = { [mailbox] termination in
             if case .cancelled = termination { mailbox.cancel(id) }
         }
-        return stream
+        return Generation(events: stream, cancel: { [mailbox] in mailbox.cancel(id) })
     }
 
     /// What the engine was doing after its last step. Cheap, from any thread.

@@ -6,6 +6,8 @@ struct Submission: Sendable {
     var id: RequestID
     var request: GenerationRequest
     var sink: AsyncStream<GenerationEvent>.Continuation
+    /// - Units: nanoseconds of `EngineStatistics.monotonicNanoseconds()`.
+    var arrival = EngineStatistics.monotonicNanoseconds()
 }
 
 /// What others ask of the engine thread.

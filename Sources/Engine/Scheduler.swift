@@ -2,7 +2,7 @@ import DequeModule
 import InferenceTypes
 
 /// Decides who runs next and with which memory: whole groups, in the order of their arrival. A value without clock,
-/// log, I/O or float.
+/// log, I/O or float. It never learns how a group decodes: sequences fork, grow and end.
 struct Scheduler {
     private let configuration: EngineConfiguration
     private(set) var pool: BlockPool
@@ -33,14 +33,15 @@ struct Scheduler {
     /// What the next step computes: one token for each sequence that runs, then prompts, in one budget of tokens.
     mutating func plan() -> StepPlan {
         step.removeAll()
-        var budget = configuration.maxBatchTokens
+        var budget = Budget(tokens: configuration.maxBatchTokens, scored: configuration.maxScoredTokens)
         continueRunning(&budget)
         admitWaiting(&budget)
         assert(checkInvariants())
         return step
     }
 
-    /// Takes in what a step decided: tokens are appended, blocks of what ended are free. Returns what clients hear.
+    /// Takes in what a step decided: sequences are replaced by their successors, blocks that nobody holds any more are
+    /// free. Returns what clients hear.
     mutating func commit(_ plan: StepPlan, _ outcomes: [GroupOutcome]) -> [Publication] {
         precondition(outcomes.count == plan.parts.count)
         var publications: [Publication] = []
@@ -49,7 +50,10 @@ struct Scheduler {
                 part.group.sequences[row.sequence].markComputed(upTo: row.range.upperBound)
             }
             switch outcome {
-            case .grown(let growths): for growth in growths { grow(part.group, by: growth, &publications) }
+            case .pending: break
+            case .advanced(let successors, let events):
+                replaceSequences(of: part.group, by: successors)
+                for event in events { Self.publish(event, of: part.group, &publications) }
             case .failed(let message): finishAll(part.group, .failed(message), &publications)
             }
         }
@@ -61,6 +65,11 @@ struct Scheduler {
     /// Ends a request wherever it is, unless it has ended: then the request to cancel came late and means nothing.
     mutating func cancel(_ id: RequestID) -> [Publication] { end(.cancelled) { $0.id == id } }
 
+    /// Ends the requests whose time is over and who have heard nothing; the others end with their next token.
+    mutating func expire(at now: UInt64) -> [Publication] {
+        end(.maxTime) { $0.isLate(now) && $0.generatedTokenCount == 0 }
+    }
+
     /// Ends every request.
     mutating func endAll(_ reason: FinishReason) -> [Publication] { end(reason) { _ in true } }
 }
@@ -68,19 +77,27 @@ struct Scheduler {
 // MARK: - Planning
 
 extension Scheduler {
+    /// What a step may still take.
+    private struct Budget {
+        var tokens: Int
+        /// Positions of prompts whose logits are wanted.
+        var scored: Int
+    }
+
     /// Next tokens before prompts: a long prompt does not delay who already hears an answer.
-    private mutating func continueRunning(_ budget: inout Int) {
+    private mutating func continueRunning(_ budget: inout Budget) {
         for group in running where !group.isCatchingUp { schedule(group, &budget) }
         for group in running where group.isCatchingUp { schedule(group, &budget) }
     }
 
     /// Admits from the head of the queue while the head fits; who stands behind it does not overtake.
-    private mutating func admitWaiting(_ budget: inout Int) {
-        let maxWidth = min(configuration.maxRunningSequences, configuration.maxBatchTokens)
+    private mutating func admitWaiting(_ budget: inout Budget) {
         var width = running.reduce(0) { $0 + $1.width }
-        while budget > 0, let group = waiting.first {
+        while budget.tokens > 0, let group = waiting.first {
             width += group.width
-            guard width <= maxWidth, reservedBlockCount + worstCase(group) <= configuration.blockCount else { return }
+            guard width <= configuration.maxWidth,
+                reservedBlockCount + worstCase(group) <= configuration.blockCount
+            else { return }
             waiting.removeFirst()
             running.append(group)
             reservedBlockCount += worstCase(group)
@@ -90,65 +107,104 @@ extension Scheduler {
 
     /// Plans the rows of a group. One sequence takes what the budget has left; several advance together or not at all,
     /// because their strategy compares them.
-    private mutating func schedule(_ group: SequenceGroup, _ budget: inout Int) {
-        let live = group.sequences.indices.filter { !group.sequences[$0].isFinished }
-        guard budget > 0, live.count == 1 || group.pendingCount <= budget else { return }
+    private mutating func schedule(_ group: SequenceGroup, _ budget: inout Budget) {
+        guard budget.tokens > 0, group.sequences.count == 1 || group.pendingCount <= budget.tokens else { return }
+        let counts = group.sequences.map { rowCount(of: $0, in: group, &budget) }
+        guard !counts.contains(0) else { return }
         step.beginPart(group)
-        for index in live {
+        for (index, count) in counts.enumerated() {
             let start = group.sequences[index].computedCount
-            let count = min(group.sequences[index].pendingCount, budget)
+            makeWritable(&group.sequences[index])
             extendBlockTable(of: &group.sequences[index], toCover: start + count)
             step.appendRow(sequence: index, range: start..<start + count, blockSize: configuration.blockSize)
-            budget -= count
         }
+    }
+
+    /// Tokens of a sequence that the budget still has room for, taken off it. A running sequence always has its one row
+    /// of logits, so that only a prompt that is looked at whole asks for more.
+    private func rowCount(of sequence: TokenSequence, in group: SequenceGroup, _ budget: inout Budget) -> Int {
+        var count = min(sequence.pendingCount, budget.tokens)
+        if group.request.looksAtWholePrompt, sequence.generatedCount == 0 {
+            count = min(count, budget.scored)
+            budget.scored -= count
+        }
+        budget.tokens -= count
+        return count
+    }
+
+    /// Copy on write: the block that the next token goes to is this sequence's alone.
+    private mutating func makeWritable(_ sequence: inout TokenSequence) {
+        let (index, offset) = sequence.computedCount.quotientAndRemainder(dividingBy: configuration.blockSize)
+        guard offset > 0, pool.referenceCount(of: sequence.blockTable[index]) > 1 else { return }
+        let copy = reservedBlock()
+        step.copyBlock(sequence.blockTable[index], to: copy)
+        pool.release([sequence.blockTable[index]])
+        sequence.blockTable[index] = copy
     }
 
     private mutating func extendBlockTable(of sequence: inout TokenSequence, toCover count: Int) {
         while sequence.blockTable.count * configuration.blockSize < count {
-            guard let block = pool.allocate() else { preconditionFailure("admission reserved this block") }
-            sequence.blockTable.append(block)
+            sequence.blockTable.append(reservedBlock())
         }
     }
 
+    private mutating func reservedBlock() -> Int32 {
+        guard let block = pool.allocate() else { preconditionFailure("admission reserved this block") }
+        return block
+    }
+
     private func worstCase(_ group: SequenceGroup) -> Int {
-        group.worstCaseBlockCount(blockSize: configuration.blockSize)
+        group.request.worstCaseBlockCount(blockSize: configuration.blockSize)
     }
 }
 
 // MARK: - Committing
 
 extension Scheduler {
-    private mutating func grow(_ group: SequenceGroup, by growth: Growth, _ publications: inout [Publication]) {
-        let choice = group.sequences[growth.sequence].choice
-        group.sequences[growth.sequence].append(growth.tokens)
-        let delta = TextDelta(choice: choice, text: growth.text, tokens: growth.tokens)
-        publications.append(Publication(group: group, event: .delta(delta), isLast: false))
-        if let reason = growth.finishReason { finish(group, growth.sequence, reason, &publications) }
+    /// The first successor of a sequence takes over its hold on the blocks, each further one adds a hold, and the blocks
+    /// of a sequence without successor lose one.
+    private mutating func replaceSequences(of group: SequenceGroup, by successors: [Successor]) {
+        var isContinued = Array(repeating: false, count: group.sequences.count)
+        let computedCounts = group.sequences.map(\.computedCount)
+        var sequences: [TokenSequence] = []
+        for var successor in successors {
+            if isContinued[successor.parent] { pool.retain(successor.sequence.blockTable) }
+            isContinued[successor.parent] = true
+            successor.sequence.markComputed(upTo: computedCounts[successor.parent])
+            sequences.append(successor.sequence)
+        }
+        for (index, sequence) in group.sequences.enumerated() where !isContinued[index] {
+            pool.release(sequence.blockTable)
+        }
+        group.sequences = sequences
     }
 
-    /// Ends a choice and gives its blocks back.
-    private mutating func finish(
-        _ group: SequenceGroup, _ index: Int, _ reason: FinishReason, _ publications: inout [Publication]
+    private static func publish(
+        _ event: GenerationEvent, of group: SequenceGroup, _ publications: inout [Publication]
     ) {
-        group.sequences[index].finish(reason)
-        pool.release(group.sequences[index].blockTable)
-        group.sequences[index].blockTable = []
-        let event = GenerationEvent.finished(choice: group.sequences[index].choice, reason: reason)
+        if case .finished(let choice) = event { group.close(choice.choice) }
         publications.append(Publication(group: group, event: event, isLast: group.isFinished))
     }
 
     private mutating func finishAll(
         _ group: SequenceGroup, _ reason: FinishReason, _ publications: inout [Publication]
     ) {
-        for index in group.sequences.indices where !group.sequences[index].isFinished {
-            finish(group, index, reason, &publications)
-        }
+        replaceSequences(of: group, by: [])
+        publications += Self.publications(ending: group, reason)
+    }
+
+    /// Ends what is open of a group.
+    static func publications(ending group: SequenceGroup, _ reason: FinishReason) -> [Publication] {
+        var publications: [Publication] = []
+        for choice in group.openChoices { publish(group.finished(choice, reason), of: group, &publications) }
+        return publications
     }
 
     private mutating func end(_ reason: FinishReason, where isMeant: (SequenceGroup) -> Bool) -> [Publication] {
         var publications: [Publication] = []
         for group in running where isMeant(group) { finishAll(group, reason, &publications) }
         for group in waiting where isMeant(group) { finishAll(group, reason, &publications) }
+        guard !publications.isEmpty else { return [] }
         removeFinished()
         waiting.removeAll { $0.isFinished }
         assert(checkInvariants())
@@ -156,7 +212,11 @@ extension Scheduler {
     }
 
     private mutating func removeFinished() {
-        for group in running where group.isFinished { reservedBlockCount -= worstCase(group) }
+        for group in running where group.isFinished {
+            // What a strategy still kept, such as beams that lost.
+            replaceSequences(of: group, by: [])
+            reservedBlockCount -= worstCase(group)
+        }
         running.removeAll { $0.isFinished }
     }
 }
@@ -174,6 +234,10 @@ extension Scheduler {
             precondition((sequence.blockTable.count - 1) * configuration.blockSize < sequence.tokens.count)
         }
         for block in holders.indices { precondition(holders[block] == pool.referenceCount(of: Int32(block))) }
+        for group in running {
+            precondition(!group.sequences.isEmpty && group.sequences.count <= group.width)
+            precondition(Set(group.sequences.flatMap(\.blockTable)).count <= worstCase(group))
+        }
         precondition(waiting.allSatisfy { $0.sequences.allSatisfy(\.blockTable.isEmpty) })
         precondition(reservedBlockCount == running.reduce(0) { $0 + worstCase($1) })
         precondition(reservedBlockCount <= pool.blockCount)

@@ -2,20 +2,20 @@ import InferenceTypes
 
 /// What a step decided for a group; one for each part of the plan.
 enum GroupOutcome {
-    /// Its choices grew; none did while a prompt was only computed in part.
-    case grown([Growth])
+    /// Nothing yet: more of its prompt is pending.
+    case pending
+    /// What its sequences are from now on, and what the client hears of the step.
+    case advanced([Successor], [GenerationEvent])
     /// Nothing useful came out: all its choices end. The message is for the client.
     case failed(String)
 }
 
-/// What a step added to one sequence.
-struct Growth {
+/// A sequence of the next step: a copy of the one at `parent`, grown. A parent may have several successors, which share
+/// its blocks, or none, whose blocks are then free.
+struct Successor {
     /// Index in the group's sequences.
-    var sequence: Int
-    var tokens: [TokenID]
-    var text: [UInt8]
-    /// Nil while the choice goes on.
-    var finishReason: FinishReason?
+    var parent: Int
+    var sequence: TokenSequence
 }
 
 /// An event and whom it is for.

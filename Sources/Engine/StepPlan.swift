@@ -8,8 +8,11 @@ struct StepPlan {
         var sequence: Int
         /// Tokens of the sequence that the row computes.
         var range: Range<Int>
-        /// Row of `Logits` for the last of them, nil where more of the sequence stays pending.
-        var logitsRow: Int?
+        /// Rows of `Logits` for the last of them; empty where none are wanted.
+        var logitsRows: Range<Int>
+
+        /// The row of `Logits` after the sequence's last token.
+        var lastLogitsRow: Int? { logitsRows.last }
     }
 
     /// A group's rows lie side by side, because a strategy looks at them together.
@@ -29,16 +32,23 @@ struct StepPlan {
         parts.append(Part(group: group, rows: rows.count..<rows.count))
     }
 
-    /// Appends a row to the part that was opened last. Logits are wanted where the row leaves nothing pending.
+    /// Appends a row to the part that was opened last. Logits are wanted from the group's first wanted position on.
     mutating func appendRow(sequence index: Int, range: Range<Int>, blockSize: Int) {
-        let sequence = parts[parts.count - 1].group.sequences[index]
-        let isComplete = range.upperBound == sequence.tokens.count
-        let logitsRow = isComplete ? batch.logitsIndices.count : nil
+        let group = parts[parts.count - 1].group
+        let sequence = group.sequences[index]
+        let wanted = min(max(group.firstLogitsPosition, range.lowerBound), range.upperBound)..<range.upperBound
+        let firstLogitsRow = batch.logitsIndices.count
         batch.appendRow(
             tokens: sequence.tokens, range: range, blockTable: sequence.blockTable, blockSize: blockSize,
-            wantsLogits: (isComplete ? range.upperBound - 1 : range.upperBound)..<range.upperBound)
-        rows.append(Row(sequence: index, range: range, logitsRow: logitsRow))
+            wantsLogits: wanted)
+        rows.append(
+            Row(sequence: index, range: range, logitsRows: firstLogitsRow..<firstLogitsRow + wanted.count))
         parts[parts.count - 1].rows = parts[parts.count - 1].rows.lowerBound..<rows.count
+    }
+
+    /// Copies a block before anything is written.
+    mutating func copyBlock(_ source: Int32, to destination: Int32) {
+        batch.blockCopies.append(BatchPlan.BlockCopy(source: source, destination: destination))
     }
 
     /// Empties the plan and keeps its memory.

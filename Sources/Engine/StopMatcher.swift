@@ -6,13 +6,16 @@
 /// - Source: Knuth, Morris, Pratt (1977): one automaton for each stop string, constant time per byte and string.
 struct StopMatcher {
     private let patterns: [Pattern]
+    private let keepsStop: Bool
     /// Bytes of each pattern that the text ends with, at most all but one.
     private var matched: [Int]
     /// The longest end of the text that is a proper prefix of a stop string: not handed out yet.
     private var held: [UInt8] = []
 
+    /// - Parameter keepsStop: the stop string stays in the text.
     /// - Requires: no string is empty; each is well-formed UTF-8, so that a cut before it is none inside a scalar.
-    init(_ strings: [[UInt8]]) {
+    init(_ strings: [[UInt8]], keepsStop: Bool) {
+        self.keepsStop = keepsStop
         patterns = strings.map(Pattern.init)
         matched = Array(repeating: 0, count: strings.count)
     }
@@ -25,7 +28,7 @@ struct StopMatcher {
         for byte in text {
             held.append(byte)
             if let stop = advance(byte) {
-                held.removeLast(stop.count)
+                if !keepsStop { held.removeLast(stop.count) }
                 return (takeHeld(keeping: 0), stop)
             }
         }

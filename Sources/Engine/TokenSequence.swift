@@ -1,11 +1,10 @@
 import InferenceTypes
-import Tokenization
 
-/// One run of tokens that grows: a prompt and what was generated after it. Copying it is forking it; the copier retains
-/// the block table.
+/// One run of tokens that grows: a prompt and what was generated after it. Copying it is forking it; who keeps the copy
+/// retains the block table.
 struct TokenSequence {
-    /// Index among the request's choices.
-    let choice: Int
+    /// Under which number it draws and is heard. Beams have none of their own.
+    var choice: Int
     let promptCount: Int
     /// Prompt and generated, EOS included.
     private(set) var tokens: [TokenID]
@@ -14,31 +13,74 @@ struct TokenSequence {
     private(set) var computedCount = 0
     /// Block of tokens `i × block size ..<`: covers what is computed and what the current step computes.
     var blockTable: [Int32] = []
-    var detokenizer: StreamingDetokenizer
-    var stopMatcher: StopMatcher
-    private(set) var finishReason: FinishReason?
+    private var speller: TextSpeller
 
-    init(choice: Int, prompt: [TokenID], detokenizer: StreamingDetokenizer, stopMatcher: StopMatcher) {
+    init(choice: Int, prompt: [TokenID], speller: TextSpeller) {
         self.choice = choice
         promptCount = prompt.count
         tokens = prompt
-        self.detokenizer = detokenizer
-        self.stopMatcher = stopMatcher
+        self.speller = speller
     }
 
     var pendingCount: Int { tokens.count - computedCount }
     var generatedCount: Int { tokens.count - promptCount }
-    var isFinished: Bool { finishReason != nil }
 
     mutating func markComputed(upTo count: Int) {
         precondition(computedCount <= count && count <= tokens.count)
         computedCount = count
     }
+}
 
-    mutating func append(_ generated: [TokenID]) { tokens.append(contentsOf: generated) }
+/// What one token did to a sequence.
+struct Growth {
+    var token: GeneratedToken
+    var text: [UInt8]
+    /// Nil while the sequence goes on.
+    var reason: FinishReason?
+}
 
-    mutating func finish(_ reason: FinishReason) {
-        precondition(finishReason == nil, "a choice ends once")
-        finishReason = reason
+extension TokenSequence {
+    /// Appends a token and decides whether it is the last.
+    ///
+    /// - Parameter isLate: the request's time is over, so that nothing follows.
+    mutating func append(
+        _ token: TokenID, _ request: GenerationRequest, isLate: Bool, logprobs: TokenLogprobs? = nil
+    ) -> Growth {
+        let offset = speller.scalarCount
+        tokens.append(token)
+        var growth = Growth(token: GeneratedToken(id: token, textOffset: offset, logprobs: logprobs), text: [])
+        let end = request.stop.reason(for: token)
+        if end == nil || request.stop.keepsStop {
+            // As vLLM: of the first `min_tokens` none completes a stop string.
+            let (text, stop) = speller.append(token, heedsStops: generatedCount > request.processing.minTokens)
+            growth.text = text
+            growth.reason = stop.map(FinishReason.stopString)
+        }
+        guard growth.reason == nil,
+            let reason = end ?? (generatedCount >= request.stop.maxTokens ? .length : isLate ? .maxTime : nil)
+        else { return growth }
+        let (rest, stop) = speller.finish()
+        growth.text += rest
+        growth.reason = stop.map(FinishReason.stopString) ?? reason
+        return growth
+    }
+
+    /// Hands out what was held back, where the sequence ends without a token.
+    mutating func finish() -> [UInt8] { speller.finish().text }
+
+    /// Whether a token would complete a stop string.
+    func completesStop(_ token: TokenID, _ request: GenerationRequest) -> Bool {
+        guard !request.stop.strings.isEmpty else { return false }
+        var fork = self
+        if case .stopString = fork.append(token, request, isLate: false).reason { return true }
+        return false
+    }
+}
+
+extension StopConditions {
+    /// The end that a token is by itself. An EOS id is one even where the request names it, too.
+    fileprivate func reason(for token: TokenID) -> FinishReason? {
+        if endOfSequence.contains(token) { return .endOfSequence(token) }
+        return stopTokens.contains(token) ? .stopToken(token) : nil
     }
 }

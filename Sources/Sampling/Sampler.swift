@@ -1,40 +1,68 @@
 package import InferenceTypes
 
+/// What came of one row of logits.
+package enum SampledToken: Sendable, Equatable {
+    case token(TokenID)
+    /// The request's own rules mask every token.
+    case exhausted
+    /// The model's row cannot be decoded: NaN, +∞, or nothing finite in it.
+    case unusable
+}
+
 /// Picks tokens from rows of logits. Holds only memory to reuse: its answers depend on its arguments alone.
-///
-/// - Source: transformers 5.23, the order of its warpers: temperature, top-k, top-p, min-p.
 package struct Sampler {
     private var candidates = Candidates()
+    private var processors = LogitsProcessors()
+    private var processed: [Float] = []
 
     package init() {}
 
-    /// The next token, or nil where the row cannot be decoded: NaN, +∞, or nothing finite in it.
+    /// The next token. The row stays as it is.
     ///
     /// - Parameter choice: index among the choices of a request, 0 where there is one.
-    /// - Parameter position: where the token will stand in its sequence.
     package mutating func sample(
-        _ logits: UnsafeBufferPointer<Float>, _ parameters: SamplingParameters, choice: Int, position: Int
-    ) -> TokenID? {
-        guard let maximum = LogitsRow.maximum(logits) else { return nil }
-        guard !parameters.isGreedy else { return logits.firstIndex(of: maximum).map { TokenID($0) } }
-        filter(logits, maximum: maximum, parameters)
-        return candidates.draw(CounterRandom.uniform(seed: parameters.seed, choice: choice, position: position))
+        _ logits: UnsafeBufferPointer<Float>, _ parameters: SamplingParameters, _ processing: LogitsProcessing,
+        _ context: DecodingContext, choice: Int
+    ) -> SampledToken {
+        guard let maximum = LogitsRow.maximum(logits) else { return .unusable }
+        let uniform = { CounterRandom.uniform(seed: parameters.seed, choice: choice, position: context.position) }
+        guard !processing.isIdentity else { return pick(logits, maximum: maximum, parameters, uniform) }
+        return withProcessed(logits, processing, context) { sampler, scores in
+            guard let maximum = LogitsRow.maximum(scores) else { return .exhausted }
+            return sampler.pick(scores, maximum: maximum, parameters, uniform)
+        }
     }
 
-    /// What `sample` would draw from, nil where it would return nil. Not for greedy parameters.
+    /// What `sample` would draw from, nil where it would draw nothing. Not for greedy parameters.
     package mutating func distribution(
-        _ logits: UnsafeBufferPointer<Float>, _ parameters: SamplingParameters
+        _ logits: UnsafeBufferPointer<Float>, _ parameters: SamplingParameters, _ processing: LogitsProcessing,
+        _ context: DecodingContext, minimumCount: Int = 1
     ) -> Candidates? {
-        guard let maximum = LogitsRow.maximum(logits) else { return nil }
-        filter(logits, maximum: maximum, parameters)
-        return candidates
+        guard LogitsRow.maximum(logits) != nil else { return nil }
+        return withProcessed(logits, processing, context) { sampler, scores in
+            sampler.candidates.warp(scores, parameters, minimumCount: minimumCount) ? sampler.candidates : nil
+        }
     }
 
-    private mutating func filter(
-        _ logits: UnsafeBufferPointer<Float>, maximum: Float, _ parameters: SamplingParameters
-    ) {
-        candidates.load(logits, maximum: maximum, temperature: parameters.temperature, topK: parameters.topK)
-        if parameters.topP < 1 { candidates.keepTopP(parameters.topP) }
-        if parameters.minP > 0 { candidates.keepMinP(parameters.minP) }
+    private mutating func pick(
+        _ scores: UnsafeBufferPointer<Float>, maximum: Float, _ parameters: SamplingParameters, _ uniform: () -> Float
+    ) -> SampledToken {
+        if parameters.isGreedy, let index = LogitsRow.index(of: maximum, in: scores) { return .token(TokenID(index)) }
+        candidates.warp(scores, maximum: maximum, parameters, minimumCount: 1)
+        return .token(candidates.draw(uniform()))
+    }
+
+    /// Runs the processors over a copy of the row.
+    private mutating func withProcessed<Result>(
+        _ logits: UnsafeBufferPointer<Float>, _ processing: LogitsProcessing, _ context: DecodingContext,
+        _ body: (inout Sampler, UnsafeBufferPointer<Float>) -> Result
+    ) -> Result {
+        var scores: [Float] = []
+        swap(&scores, &processed)
+        defer { swap(&scores, &processed) }
+        scores.removeAll(keepingCapacity: true)
+        scores.append(contentsOf: logits)
+        scores.withUnsafeMutableBufferPointer { processors.apply(processing, to: $0, context) }
+        return scores.withUnsafeBufferPointer { body(&self, $0) }
     }
 }

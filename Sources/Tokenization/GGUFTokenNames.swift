@@ -13,14 +13,7 @@ enum GGUFTokenNames {
             "<REPO>", "<reponame>", "<|file_sep|>",
         ].map { Array($0.utf8) })
 
-    private static let filling: Set<[UInt8]> = Set(
-        [
-            "<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<\u{FF5C}fim\u{2581}begin\u{FF5C}>", "<PRE>",
-            "\u{2581}<PRE>", "<|code_prefix|>", "<|prefix|>", "<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>",
-            "<\u{FF5C}fim\u{2581}hole\u{FF5C}>", "<SUF>", "\u{2581}<SUF>", "<|code_suffix|>", "<|suffix|>",
-            "<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<\u{FF5C}fim\u{2581}end\u{FF5C}>", "<MID>",
-            "\u{2581}<MID>", "<|code_middle|>", "<|middle|>",
-        ].map { Array($0.utf8) })
+    private static let filling = Set(FillInMiddleTokens.spellings.joined())
 
     /// Whether a text ends with this token.
     static func endsText(_ piece: [UInt8]) -> Bool { ending.contains(piece) }

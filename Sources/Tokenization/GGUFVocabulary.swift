@@ -98,7 +98,11 @@ struct GGUFVocabulary {
     ) throws(TokenizerError) {
         result.beginOfSequence = try id("bos_token_id", default: begin)
         let eos = try id("eos_token_id", default: end)
-        _ = try id("unknown_token_id", default: nil)
+        // Only shown to clients: no reason to refuse a model whose padding is out of range.
+        result.named = NamedTokens(
+            end: eos, padding: try? id("padding_token_id", default: nil),
+            unknown: try id("unknown_token_id", default: parts.ids(.unknown).first))
+        result.fillInMiddle = try fillInMiddleNames()
         let others = try [id("eot_token_id", default: nil), id("eom_token_id", default: nil)]
         result.endOfSequence = Set(([eos] + others).compactMap(\.self))
         for id in parts.pieces.indices where GGUFTokenNames.endsText(parts.pieces[id]) {
@@ -115,6 +119,14 @@ struct GGUFVocabulary {
             result.suffix = [eos]
         }
         result.decoder.special.formUnion(parts.ids(.unknown))
+    }
+
+    /// The second key of each pair is how files of before 2024-10 name it.
+    private func fillInMiddleNames() throws(TokenizerError) -> FillInMiddleTokens.Names {
+        FillInMiddleTokens.Names(
+            prefix: try id("fim_pre_token_id", default: id("prefix_token_id", default: nil)),
+            suffix: try id("fim_suf_token_id", default: id("suffix_token_id", default: nil)),
+            middle: try id("fim_mid_token_id", default: id("middle_token_id", default: nil)))
     }
 
     // MARK: - Models

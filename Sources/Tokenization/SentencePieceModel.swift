@@ -15,6 +15,7 @@ struct SentencePieceModel {
     private var hasByteFallback = false
     private var beginID: Int64 = 1
     private var endID: Int64 = 2
+    private var paddingID: Int64 = -1
     private var unknownText = Array(" \u{2047} ".utf8)
     private var normalizer = SentencePieceNormalizer()
 
@@ -75,6 +76,7 @@ struct SentencePieceModel {
             case (35, .varint(let number)): hasByteFallback = number != 0
             case (41, .varint(let number)): beginID = Int64(truncatingIfNeeded: number)
             case (42, .varint(let number)): endID = Int64(truncatingIfNeeded: number)
+            case (43, .varint(let number)): paddingID = Int64(truncatingIfNeeded: number)
             case (44, .bytes(let range)): unknownText = reader.bytes(range)
             default: continue
             }
@@ -143,6 +145,10 @@ struct SentencePieceModel {
         result.beginOfSequence = marks.beginOfSequence ?? control(beginID)
         result.endOfSequence = marks.endOfSequence
         let end = control(endID)
+        result.named = marks.named
+        result.named.end = marks.named.end ?? end
+        result.named.padding = marks.named.padding ?? control(paddingID)
+        result.named.unknown = marks.named.unknown ?? parts.ids(.unknown).first
         if result.endOfSequence.isEmpty, let end { result.endOfSequence = [end] }
         let addsBegin = files.configuration?["add_bos_token"]?.asBool ?? (algorithm == .bytePair)
         if addsBegin, let begin = result.beginOfSequence { result.prefix = [begin] }

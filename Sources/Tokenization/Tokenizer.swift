@@ -34,6 +34,18 @@ package struct Tokenizer: Sendable {
     /// All ids that end a text.
     package var endOfSequence: Set<TokenID> { tables.endOfSequence }
 
+    /// The one token that the files name as the end; others of `endOfSequence` end a text too.
+    package var endToken: TokenID? { tables.named.end }
+
+    /// What fills up short rows, where the files name it.
+    package var paddingToken: TokenID? { tables.named.padding }
+
+    /// What stands for text that is in no other token, where the files name it.
+    package var unknownToken: TokenID? { tables.named.unknown }
+
+    /// The tokens for `suffix`; nil where the vocabulary does not have all three.
+    package var fillInMiddle: FillInMiddleTokens? { tables.fillInMiddle }
+
     package var addsBeginOfSequence: Bool {
         guard let first = tables.prefix.first else { return false }
         return first == tables.beginOfSequence
@@ -96,6 +108,9 @@ package struct Tokenizer: Sendable {
 
     /// The bytes that a token stands for in the middle of a text; none for an id out of range.
     package func bytes(of token: TokenID) -> [UInt8] { Array(tables.decoder.texts[token]) }
+
+    /// A token as its file spells it, `<s>` or `▁Once`; none for an id out of range.
+    package func spelling(of token: TokenID) -> [UInt8] { Array(tables.pieces[token]) }
 
     /// The id of a piece or an added token as its file spells it.
     package func id(of piece: [UInt8]) -> TokenID? { tables.pieces.find(piece) ?? tables.addedIDs[piece] }

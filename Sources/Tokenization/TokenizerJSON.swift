@@ -24,6 +24,7 @@ enum TokenizerJSON {
         (parts.prefix, parts.suffix) = try TokenizerJSONSteps.postProcessor(
             root["post_processor"], count: vocabulary.pieces.count)
         try setMarks(files, &parts)
+        parts.named.unknown = parts.named.unknown ?? model["unk_token"]?.asBytes.flatMap(pieces.find)
         return parts
     }
 
@@ -150,5 +151,6 @@ enum TokenizerJSON {
         let marks = try SequenceMarks(files, count: parts.decoder.kinds.count) { pieces.find($0) ?? added[$0] }
         parts.beginOfSequence = marks.beginOfSequence ?? parts.prefix.first
         parts.endOfSequence = marks.endOfSequence
+        parts.named = marks.named
     }
 }

@@ -18,6 +18,7 @@ enum TokenizerReader {
 struct SequenceMarks {
     var beginOfSequence: TokenID?
     var endOfSequence: Set<TokenID> = []
+    var named = NamedTokens()
 
     /// - Parameter id: the id of a token by its spelling.
     /// - Parameter count: ids of the tokeniser; the model may have more, which it fills up with.
@@ -32,9 +33,16 @@ struct SequenceMarks {
             beginOfSequence = try Self.ids("bos_token_id", value, file, limit).first
         }
         for (file, value) in sources where endOfSequence.isEmpty {
-            endOfSequence = Set(try Self.ids("eos_token_id", value, file, limit))
+            let ids = try Self.ids("eos_token_id", value, file, limit)
+            endOfSequence = Set(ids)
+            named.end = ids.first
         }
-        if let token = Self.spelling("eos_token", files).flatMap(id) { endOfSequence.insert(token) }
+        if let end = Self.spelling("eos_token", files).flatMap(id) {
+            endOfSequence.insert(end)
+            named.end = end
+        }
+        named.padding = Self.spelling("pad_token", files).flatMap(id)
+        named.unknown = Self.spelling("unk_token", files).flatMap(id)
     }
 
     /// `"bos_token": "<s>"` or `"bos_token": {"content": "<s>", …}` of `tokenizer_config.json`.

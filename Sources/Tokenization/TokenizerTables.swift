@@ -18,6 +18,8 @@ final class TokenizerTables: Sendable {
     let cleansSpaces: Bool
     let beginOfSequence: TokenID?
     let endOfSequence: Set<TokenID>
+    let named: NamedTokens
+    let fillInMiddle: FillInMiddleTokens?
     let summary: String
 
     init(_ parts: TokenizerParts) {
@@ -40,6 +42,9 @@ final class TokenizerTables: Sendable {
         cleansSpaces = parts.cleansSpaces
         beginOfSequence = parts.beginOfSequence
         endOfSequence = parts.endOfSequence
+        named = parts.named
+        let addedIDs = addedIDs
+        fillInMiddle = FillInMiddleTokens(named: parts.fillInMiddle) { parts.pieces.find($0) ?? addedIDs[$0] }
         summary = Self.summarize(parts)
     }
 
@@ -66,4 +71,14 @@ struct TokenizerParts {
     var cleansSpaces = false
     var beginOfSequence: TokenID?
     var endOfSequence: Set<TokenID> = []
+    var named = NamedTokens()
+    var fillInMiddle = FillInMiddleTokens.Names()
+}
+
+/// Tokens that files name and that neither encoding nor decoding asks for.
+struct NamedTokens: Sendable {
+    /// The one that is named as the end; `endOfSequence` has all.
+    var end: TokenID?
+    var padding: TokenID?
+    var unknown: TokenID?
 }

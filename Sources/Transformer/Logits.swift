@@ -1,13 +1,15 @@
 import InferenceTypes
 
-/// Scores of the vocabulary for the positions that a plan asked for. The runner owns one and writes it anew each step:
-/// rows are valid until the next `forward`. Confined to the engine thread.
+/// Scores of the vocabulary for the positions that a plan asked for, and the states that they come from. The runner owns
+/// one and writes it anew each step: rows are valid until the next `forward`. Confined to the engine thread.
 ///
 /// - Shapes: `[rows, vocabulary]`, row-major.
 package final class Logits {
     package let vocabularyCount: Int
     package private(set) var rowCount = 0
     private var storage: UnsafeMutableBufferPointer<Float>
+    /// `[rows, hidden]`: what the head read, the output of the final norm.
+    private var states: UnsafeBufferPointer<Float>?
 
     package init(vocabularyCount: Int) {
         self.vocabularyCount = vocabularyCount
@@ -34,6 +36,20 @@ package final class Logits {
             storage.initialize(repeating: 0)
         }
         self.rowCount = rowCount
+    }
+
+    /// Lends the states behind the rows, for as long as the rows are valid.
+    func lend(states: UnsafeBufferPointer<Float>) { self.states = states }
+
+    /// Elements of a state; 0 where the forward pass was scripted.
+    package var stateSize: Int { states.map { $0.count / rowCount } ?? 0 }
+
+    /// The states behind rows.
+    ///
+    /// - Shapes: `[rows.count, stateSize]`, row-major.
+    package func states(of rows: Range<Int>) -> UnsafeBufferPointer<Float> {
+        guard let states else { return UnsafeBufferPointer(start: nil, count: 0) }
+        return UnsafeBufferPointer(rebasing: states[rows.lowerBound * stateSize..<rows.upperBound * stateSize])
     }
 
     package func row(_ index: Int) -> UnsafeBufferPointer<Float> { UnsafeBufferPointer(mutableRow(index)) }

@@ -116,6 +116,7 @@ package final class ModelRunner {
         let normed = activations.normed.first(count)
         let layerForward = LayerForward(configuration: configuration, workers: workers, activations: activations)
         layerForward.norm(selected, weights.finalNorm, into: normed)
+        logits.lend(states: UnsafeBufferPointer(start: normed.base, count: count * width))
         workers.matmul(
             normed, weights.head, bias: nil,
             into: FloatRows(base, rowCount: count, columnCount: configuration.vocabularyCount))

@@ -1,10 +1,14 @@
 import ArgumentParser
+import CompletionsAPI
 import Engine
+import HTTPCodec
+import HTTPTypes
 import InferenceTypes
 import Logging
 import Tokenization
 
-/// `needletail generate "…"`: the engine without the server, text to the terminal as it comes.
+/// `needletail generate "…"`: the engine without the server. Each flag is a field of a completion call, so that what it
+/// means, and what is refused, is what the server would do.
 struct GenerateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate", abstract: "Continues a prompt in the terminal.")
@@ -13,86 +17,93 @@ struct GenerateCommand: AsyncParsableCommand {
     var prompt: String
 
     @OptionGroup var modelOptions: ModelOptions
-
-    @Option(help: "Tokens to generate at most; less where the context ends.")
-    var maxTokens = 256
-
-    @Option(help: "0 is greedy; above, the logits are divided by it. At most 2.")
-    var temperature: Float = 0.8
-
-    @Option(help: "Only the most probable tokens, so many of them (and ties); 0 takes all.")
-    var topK = 0
-
-    @Option(help: "Only the most probable tokens that reach this mass together.")
-    var topP: Float = 1
-
-    @Option(help: "Only tokens at least this fraction as probable as the most probable one.")
-    var minP: Float = 0
-
-    @Option(help: "The same seed gives the same text; one is drawn and reported when absent.")
-    var seed: UInt64?
-
-    @Option(help: "Ends the text where this would come; may be given more than once.")
-    var stop: [String] = []
-
-    func validate() throws {
-        try check((0...1_048_576).contains(maxTokens), "--max-tokens must be in 0…1048576, got \(maxTokens)")
-        try check((0...2).contains(temperature), "--temperature must be in 0…2, got \(temperature)")
-        try check(topK >= 0, "--top-k must be at least 0, got \(topK)")
-        try check(topP > 0 && topP <= 1, "--top-p must be above 0 and at most 1, got \(topP)")
-        try check((0...1).contains(minP), "--min-p must be in 0…1, got \(minP)")
-        try check(!stop.contains(""), "--stop must not be empty")
-    }
-
-    private func check(_ holds: Bool, _ message: String) throws {
-        guard holds else { throw ValidationError(message) }
-    }
+    @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+    @OptionGroup(title: "Beams") var beams: BeamOptions
+    @OptionGroup(title: "What changes scores") var processing: ProcessingOptions
+    @OptionGroup(title: "Ends") var stopping: StopOptions
+    @OptionGroup(title: "Prompt") var promptOptions: PromptOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
         let model = try LoadedModel(modelOptions)
-        let request = try request(for: model)
         let engine = try await model.startEngine(logger: Logger(label: "needletail"))
-        Console.say("\(model.name), seed \(request.sampling.seed)")
-        let started = ContinuousClock.now
-        let tokenCount = try await write(try engine.generate(request))
-        let elapsed = ContinuousClock.now - started
-        Console.put([0x0A])
-        let rate = Double(tokenCount) / (elapsed / .seconds(1))
-        Console.say("\(tokenCount) tokens in \(Readable.seconds(elapsed)), \((rate * 10).rounded() / 10) a second")
+        let served = ServedModel(model, engine)
+        let fields = requestFields(for: model)
+        if output.json {
+            try await writeDocument(fields, served)
+        } else {
+            try await writeTexts(fields, served)
+        }
         await engine.drain()
     }
 
-    private func request(for model: LoadedModel) throws(StartError) -> GenerationRequest {
-        let tokens = model.tokenizer.encode(Array(prompt.utf8), addSpecialTokens: .add)
-        guard !tokens.isEmpty else {
-            throw StartError("the prompt is empty, and this model has no token to start with")
-        }
-        let room = model.contextCount - tokens.count
-        guard room > 0 else {
-            throw StartError(
-                "the prompt has \(tokens.count) tokens; the context of \(model.contextCount) leaves no room")
-        }
-        return GenerationRequest(
-            promptTokens: tokens, maxTokens: min(maxTokens, room),
-            sampling: SamplingParameters(
-                temperature: temperature, topK: topK == 0 ? nil : topK, topP: topP, minP: minP,
-                seed: seed ?? .random(in: .min ... .max)),
-            stopStrings: stop.map { Array($0.utf8) })
+    /// The body that a client of the server would send.
+    func requestFields(for model: LoadedModel) -> RequestFields {
+        var fields = RequestFields()
+        fields.add("prompt", prompt)
+        promptOptions.add(to: &fields)
+        sampling.add(to: &fields)
+        beams.add(to: &fields)
+        processing.add(to: &fields)
+        stopping.add(to: &fields)
+        output.add(to: &fields)
+        if !fields.has("max_tokens") { fields.add("max_tokens", defaultMaxTokens(for: model)) }
+        let chooses = ["temperature", "do_sample", "num_beams", "use_beam_search", "beam_width", "penalty_alpha"]
+        if !chooses.contains(where: fields.has) { fields.add("temperature", Self.defaultTemperature) }
+        return fields
     }
 
-    /// - Returns: how many tokens were generated.
-    private func write(_ events: AsyncStream<GenerationEvent>) async throws(StartError) -> Int {
-        Console.put(Array(prompt.utf8))
-        var count = 0
-        for await event in events {
-            switch event {
-            case .delta(let delta):
-                count += delta.tokens.count
-                guard Console.put(delta.text) else { return count }
-            case .finished(_, .failed(let message)): throw StartError(message)
-            case .finished: break
+    private static let defaultTemperature = 0.8
+    private static let defaultMaxTokens = 256
+    /// A prefix, a suffix and a middle token.
+    private static let fillInMiddleCount = 3
+
+    private func defaultMaxTokens(for model: LoadedModel) -> Int64 {
+        func count(_ text: String) -> Int { model.tokenizer.encode(Array(text.utf8), addSpecialTokens: .add).count }
+        let used = count(prompt) + (promptOptions.suffix.map { count($0) + Self.fillInMiddleCount } ?? 0)
+        return Int64(max(1, min(Self.defaultMaxTokens, model.contextCount - used)))
+    }
+
+    private func writeDocument(_ fields: RequestFields, _ served: ServedModel) async throws {
+        let service = CompletionsService(
+            model: served, configuration: ServiceConfiguration(build: Build.version),
+            environment: .system(report: { _ in }))
+        let head = HTTPRequest(
+            method: .post, scheme: nil, authority: nil, path: "/v1/completions",
+            headerFields: [.contentType: "application/json"])
+        let request = ServerRequest(
+            head: head, path: Array("/v1/completions".utf8), body: JSONWriter.bytes(of: .object(fields.members)))
+        let response = await service.respond(to: request)
+        guard case .bytes(let body) = response.body else { return }
+        Console.put(body + [0x0A])
+        if response.head.status != .ok { throw ExitCode(StartError.status) }
+    }
+
+    private func writeTexts(_ fields: RequestFields, _ served: ServedModel) async throws {
+        do throws(APIError) {
+            var call = try CompletionCall(
+                fields.members, model: served, unknownFields: .refuse, random: { .random(in: .min ... .max) })
+            for index in call.runs.indices { call.runs[index].request.report.explains = output.explain }
+            Console.say("\(served.name), seed \(call.prompts[0].seed)")
+            try await write(call, served)
+        } catch {
+            throw StartError(error.message)
+        }
+    }
+
+    private func write(_ call: CompletionCall, _ served: ServedModel) async throws(APIError) {
+        let started = ContinuousClock.now
+        var writer = TextWriter(
+            call, prompt: prompt, explanation: output.explain ? ExplanationText(served.tokenizer) : nil)
+        for (index, run) in call.runs.enumerated() {
+            for await event in try call.start(run, by: served).events {
+                guard try writer.take(event, run: index) else { return }
             }
         }
-        return count
+        writer.end()
+        let elapsed = ContinuousClock.now - started
+        let rate = Double(writer.tokenCount) / (elapsed / .seconds(1))
+        Console.say(
+            "\(writer.tokenCount) tokens in \(Readable.seconds(elapsed)), \((rate * 10).rounded() / 10) a second")
     }
 }

@@ -90,7 +90,7 @@ struct LoadedModel: Sendable {
     /// Allocates, starts the threads, and returns when the first step may come.
     func startEngine(logger: Logger) async throws(StartError) -> GenerationEngine {
         let capacity = RunnerCapacity(
-            tokenCount: engineConfiguration.maxBatchTokens, logitsCount: engineConfiguration.maxRunningSequences,
+            tokenCount: engineConfiguration.maxBatchTokens, logitsCount: engineConfiguration.maxLogitsCount,
             contextCount: contextCount, blockCount: engineConfiguration.blockCount,
             blockSize: engineConfiguration.blockSize)
         do {

@@ -70,8 +70,9 @@ extension ServedModel {
         self.init(
             name: model.name, created: Int64(Clock.secondsSince1970()), contextCount: model.contextCount,
             vocabularyCount: model.tokenizer.vocabularyCount,
-            tokenize: { [tokenizer = model.tokenizer] in tokenizer.encode($0, addSpecialTokens: .add) },
+            tokenizer: model.tokenizer,
             generate: { request throws(AdmissionError) in try engine.generate(request) },
+            sequenceCapacity: { [configuration = model.engineConfiguration] in configuration.sequenceCapacity($0) },
             readiness: {
                 let statistics = engine.statistics
                 if statistics.isDraining { return .draining }
@@ -79,6 +80,7 @@ extension ServedModel {
                 let now = EngineStatistics.monotonicNanoseconds()
                 let isStalled = !statistics.isIdle && now &- statistics.lastProgressNanoseconds > Self.stallNanoseconds
                 return isStalled ? .broken : .ready
-            })
+            },
+            statistics: { engine.statistics })
     }
 }

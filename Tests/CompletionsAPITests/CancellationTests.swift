@@ -7,10 +7,6 @@ import Testing
 
 @Suite("Clients that hang up, and silence", .timeLimit(.minutes(1)))
 struct CancellationTests {
-    private static func delta(_ text: String) -> GenerationEvent {
-        .delta(TextDelta(choice: 0, text: Array(text.utf8), tokens: [1]))
-    }
-
     private static func body(_ response: ServerResponse) throws -> AsyncStream<[UInt8]> {
         guard case .stream(let pieces) = response.body else { throw NoStream() }
         return pieces
@@ -32,7 +28,7 @@ struct CancellationTests {
 
     @Test("Reading stops in the middle: the engine streams end")
     func stopped() async throws {
-        let engine = ScriptedEngine { _, place in place == 0 ? nil : [.finished(choice: 0, reason: .length)] }
+        let engine = ScriptedEngine { _, place in place == 0 ? nil : [finished(.length)] }
         do {
             let body = try Self.body(await service(engine).respond(to: twoStreamed))
             for await piece in body {
@@ -57,7 +53,7 @@ struct CancellationTests {
             return pieces.count
         }
         for await admission in engine.admitted {
-            admission.events.yield(Self.delta("x"))
+            admission.events.yield(delta("x", [1]))
             break
         }
         for await _ in started { break }
@@ -95,7 +91,7 @@ struct CancellationTests {
     @Test("One choice fails: the others are cancelled", arguments: ["false", "true"])
     func failedOne(_ stream: String) async {
         let engine = ScriptedEngine { _, place in
-            place == 1 ? [.finished(choice: 0, reason: .failed("The step failed."))] : nil
+            place == 1 ? [finished(.failed("The step failed."))] : nil
         }
         let answer = await service(engine).answer(#"{"prompt":["a","b","c"],"stream":\#(stream)}"#)
         #expect(answer.text.contains("The step failed."))
@@ -113,38 +109,40 @@ struct CancellationTests {
         }
         var pieces = body.makeAsyncIterator()
         for (place, text) in [(0, "p"), (1, "q"), (1, "r"), (0, "s")] {
-            engines[place].yield(Self.delta(text))
+            engines[place].yield(delta(text, [1]))
             let piece = String(decoding: await pieces.next() ?? [], as: UTF8.self)
             #expect(piece.contains(#""index":\#(place),"text":"\#(text)""#))
         }
     }
 
-    @Test("Silence is filled with comments until the first chunk, and not after")
+    @Test(
+        "Silence is filled with comments, before the first chunk and between chunks, and not where something was said")
     func pings() async throws {
         let (ticks, clock) = AsyncStream.makeStream(of: Void.self)
-        let (ends, end) = AsyncStream.makeStream(of: Void.self)
         let engine = ScriptedEngine { _, _ in nil }
         let pause: @Sendable (Duration) async throws -> Void = { duration in
             #expect(duration == .seconds(15))
             var iterator = ticks.makeAsyncIterator()
-            guard await iterator.next() != nil else {
-                end.yield()
-                throw CancellationError()
-            }
+            guard await iterator.next() != nil else { throw CancellationError() }
         }
         let body = try Self.body(
             await service(engine, pause: pause).respond(to: post(#"{"prompt":"a","stream":true}"#)))
         var pieces = body.makeAsyncIterator()
+        let ping = Array(": ping\n\n".utf8)
         for _ in 0..<2 {
             clock.yield()
-            #expect(await pieces.next() == Array(": ping\n\n".utf8))
+            #expect(await pieces.next() == ping)
         }
         for await admission in engine.admitted {
-            admission.events.yield(Self.delta("x"))
-            #expect(await pieces.next()?.starts(with: Array("data: {".utf8)) == true)
-            // The first chunk ends the clock, which the test sees before it goes on.
-            for await _ in ends { break }
-            admission.events.yield(.finished(choice: 0, reason: .length))
+            for _ in 0..<2 {
+                admission.events.yield(delta("x", [1]))
+                #expect(await pieces.next()?.starts(with: Array("data: {".utf8)) == true)
+                // The first tick finds that something was said, the second that nothing was since.
+                clock.yield()
+                clock.yield()
+                #expect(await pieces.next() == ping)
+            }
+            admission.events.yield(finished(.length))
             break
         }
         #expect(String(decoding: await pieces.next() ?? [], as: UTF8.self).hasSuffix("data: [DONE]\n\n"))

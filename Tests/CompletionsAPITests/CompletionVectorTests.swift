@@ -20,9 +20,6 @@ private struct Vector: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { id }
 
-    /// The features of these have their own issue: penalties, logprobs, echo.
-    static let notYet: Set<String> = ["ok-pen-hi", "ok-logprobs-0", "ok-max0-echo"]
-
     static let all: [Vector] = {
         guard SharedData.isAvailable,
             let file = try? SharedData.bytes(SharedData.file("../vectors/completions.json")),
@@ -74,20 +71,16 @@ struct CompletionVectorTests {
     /// Greedy requests say one thing, others another, as a model would.
     private let service = CompletionsAPITests.service(
         ScriptedEngine { request, _ in
-            let text = request.sampling.temperature <= SamplingParameters.greedyThreshold ? "greedy" : "drawn"
-            let tokens = Array(repeating: TokenID(1), count: request.maxTokens)
-            return [
-                .delta(TextDelta(choice: 0, text: Array(text.utf8), tokens: tokens)),
-                .finished(choice: 0, reason: .length),
-            ]
+            let text = request.sampling?.isGreedy == true ? "greedy" : "drawn"
+            let tokens = Array(repeating: TokenID(1), count: request.stop.maxTokens)
+            return [delta(text, tokens), finished(.length)]
         })
 
     @Test("The file is read whole") func count() {
         #expect(Vector.all.count >= 190)
-        #expect(Vector.notYet.isSubset(of: Vector.all.map(\.id)))
     }
 
-    @Test("A vector is answered as it says", arguments: Vector.all.filter { !Vector.notYet.contains($0.id) })
+    @Test("A vector is answered as it says", arguments: Vector.all)
     private func vector(_ vector: Vector) async throws {
         let answer = await Answer(service.respond(to: post(vector.body)))
         #expect(vector.statuses.contains(answer.status), "\(answer.status): \(answer.text.prefix(300))")
@@ -107,14 +100,5 @@ struct CompletionVectorTests {
             let generated = try #require(json["usage"]?["completion_tokens"]?.asInteger)
             #expect(generated <= 16)
         }
-    }
-
-    @Test(
-        "A vector for a later feature is refused by name",
-        arguments: Vector.all.filter { Vector.notYet.contains($0.id) })
-    private func later(_ vector: Vector) async {
-        let answer = await Answer(service.respond(to: post(vector.body)))
-        #expect(answer.status == 400)
-        #expect(["frequency_penalty", "logprobs", "echo"].contains(answer.parameter))
     }
 }

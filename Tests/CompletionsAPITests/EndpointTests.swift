@@ -98,9 +98,9 @@ struct EndpointTests {
         arguments: [
             (AdmissionError.queueFull, 429, "server_overloaded", "1"),
             (.draining, 503, "server_shutting_down", "5"),
-            (.tooLong(limit: 8), 400, "context_length_exceeded", nil),
-        ] as [(AdmissionError, Int, String, String?)])
-    func refusal(_ error: AdmissionError, _ status: Int, _ code: String, _ retryAfter: String?) async {
+            (.tooLong(limit: 8), 400, "context_length_exceeded", nil), (.tooWide(limit: 8), 400, nil, nil),
+        ] as [(AdmissionError, Int, String?, String?)])
+    func refusal(_ error: AdmissionError, _ status: Int, _ code: String?, _ retryAfter: String?) async {
         let engine = ScriptedEngine { (_, _) throws(AdmissionError) in throw error }
         for stream in ["false", "true"] {
             let answer = await service(engine).answer(#"{"prompt":"a","stream":\#(stream)}"#)

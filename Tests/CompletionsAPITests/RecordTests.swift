@@ -22,7 +22,7 @@ struct RecordTests {
     }
 
     @Test("plain and streamed completions are reported once, with the user and the counts", arguments: [false, true])
-    func finished(streamed: Bool) async {
+    func whole(streamed: Bool) async {
         let body = #"{"prompt":["ab","c"],"user":"u1","stream":\#(streamed)}"#
         let found = await records(saying("x"), body) { _ = await Answer($0) }
         #expect(found.count == 1)
@@ -36,7 +36,7 @@ struct RecordTests {
 
     @Test("a failure is reported as one, plain and streamed", arguments: [false, true])
     func failed(streamed: Bool) async {
-        let engine = ScriptedEngine { _, _ in [.finished(choice: 0, reason: .failed("broken"))] }
+        let engine = ScriptedEngine { _, _ in [finished(.failed("broken"))] }
         let found = await records(engine, #"{"prompt":"a","stream":\#(streamed)}"#) { _ = await Answer($0) }
         #expect(found.map(\.outcome) == [.failed])
     }

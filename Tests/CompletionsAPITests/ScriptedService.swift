@@ -4,6 +4,7 @@ import Foundation
 import HTTPCodec
 import HTTPTypes
 import InferenceTypes
+import Tokenization
 
 /// An engine that plays what a test wrote, and a service before it whose clock and randomness stand still.
 final class ScriptedEngine: Sendable {
@@ -30,7 +31,7 @@ final class ScriptedEngine: Sendable {
         self.script = script
     }
 
-    func generate(_ request: GenerationRequest) throws(AdmissionError) -> AsyncStream<GenerationEvent> {
+    func generate(_ request: GenerationRequest) throws(AdmissionError) -> Generation {
         let place = counter.next()
         let script = try script(request, place)
         let (events, continuation) = AsyncStream.makeStream(of: GenerationEvent.self)
@@ -41,7 +42,12 @@ final class ScriptedEngine: Sendable {
             for event in script { continuation.yield(event) }
             continuation.finish()
         }
-        return events
+        return Generation(
+            events: events,
+            cancel: {
+                for choice in request.heardChoices { continuation.yield(finished(.cancelled, choice: choice)) }
+                continuation.finish()
+            })
     }
 
     /// The next `count` places whose streams were cancelled.
@@ -67,33 +73,73 @@ final class Counter: Sendable {
     }
 }
 
-/// A service named `tiny` with 100 tokens (the bytes 1…99 are their own ids, others are 99), a context of 32 and no
-/// token that starts a text.
+/// A service named `tiny` with the test's tokeniser, a context of 32 and room for 64 sequences together.
 func service(
     _ engine: ScriptedEngine, unknownFields: ServiceConfiguration.UnknownFields = .ignore,
+    tokenizer: Tokenizer = TestTokenizer.plain, contextCount: Int = 32, capacity: Int = 64,
     readiness: ServedModel.Readiness = .ready,
     pause: @escaping @Sendable (Duration) async throws -> Void = { _ in throw CancellationError() },
     report: @escaping @Sendable (CompletionRecord) -> Void = { _ in }
 ) -> CompletionsService {
     let random = Counter()
     return CompletionsService(
-        model: ServedModel(
-            name: "tiny", created: 1_767_225_600, contextCount: 32, vocabularyCount: 100,
-            tokenize: { text in text.map { TokenID(min($0, 99)) } },
-            generate: { request throws(AdmissionError) in try engine.generate(request) },
-            readiness: { readiness }),
+        model: model(
+            engine, tokenizer: tokenizer, contextCount: contextCount, capacity: capacity, readiness: readiness),
         configuration: ServiceConfiguration(build: "test", unknownFields: unknownFields),
         environment: ServiceEnvironment(
             now: { 1_767_225_601 },
-            random: { UInt64(random.next() + 1) << 11 },
+            random: { UInt64(random.next() + 1) << 12 },
             pause: pause, report: report))
 }
 
-/// An engine that says `text` in one step and stops at its end.
+func model(
+    _ engine: ScriptedEngine, tokenizer: Tokenizer = TestTokenizer.plain, contextCount: Int = 32, capacity: Int = 64,
+    readiness: ServedModel.Readiness = .ready
+) -> ServedModel {
+    ServedModel(
+        name: "tiny", created: 1_767_225_600, contextCount: contextCount,
+        vocabularyCount: TestTokenizer.vocabularyCount, tokenizer: tokenizer,
+        generate: { request throws(AdmissionError) in try engine.generate(request) },
+        sequenceCapacity: { _ in capacity }, readiness: { readiness }, statistics: { EngineStatistics() })
+}
+
+/// An engine that says `text` in one step, for each choice, and stops at its end.
 func saying(_ text: String, tokens: [TokenID] = [7, 8]) -> ScriptedEngine {
     ScriptedEngine { request, _ in
-        let delta = TextDelta(choice: 0, text: Array(text.utf8), tokens: tokens)
-        return (request.maxTokens == 0 ? [] : [.delta(delta)]) + [.finished(choice: 0, reason: .length)]
+        request.heardChoices.flatMap { choice in
+            (request.stop.maxTokens == 0 ? [] : [delta(text, tokens, choice: choice)])
+                + [finished(.length, choice: choice)]
+        }
+    }
+}
+
+func delta(_ text: String, _ tokens: [TokenID], choice: Int = 0) -> GenerationEvent {
+    .delta(
+        TextDelta(
+            choice: choice, text: Array(text.utf8), tokens: tokens.map { GeneratedToken(id: $0, textOffset: 0) }))
+}
+
+func finished(_ reason: FinishReason, choice: Int = 0, score: Float? = nil, generated: Int = 0) -> GenerationEvent {
+    .finished(FinishedChoice(choice: choice, reason: reason, beamScore: score, generatedTokenCount: generated))
+}
+
+extension GenerationRequest {
+    /// The choices that the engine speaks of.
+    var heardChoices: Range<Int> {
+        switch mode {
+        case .sampling(_, let choices): choices
+        case .beam(let parameters, _): 0..<parameters.returnCount
+        case .contrastive: 0..<1
+        }
+    }
+
+    /// Where choices draw, or would.
+    var sampling: SamplingParameters? {
+        switch mode {
+        case .sampling(let parameters, _): parameters
+        case .beam(_, let parameters): parameters
+        case .contrastive: nil
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 import Foundation
 import InferenceTypes
 import Logging
+import Sampling
 import Testing
 import Transformer
 
@@ -12,7 +13,8 @@ struct EngineBench {
     let model: ScriptedModel
     let log = LogRecorder()
     let mailbox: Mailbox
-    private var loop: EngineLoop
+    let clock = TestClock()
+    private(set) var loop: EngineLoop
 
     init(_ configuration: EngineConfiguration, vocabulary: [TokenID] = ScriptedModel.everyToken) throws {
         self.configuration = configuration
@@ -21,15 +23,18 @@ struct EngineBench {
         mailbox = Mailbox(maxWaitingRequests: configuration.maxWaitingRequests)
         loop = EngineLoop(
             configuration: configuration, tokenizer: try TestTokenizer.make(), logger: log.logger, mailbox: mailbox,
-            forward: { try model.forward($0) })
+            clock: { [clock] in clock.nanoseconds }, forward: { try model.forward($0) })
     }
 
     var statistics: EngineStatistics { mailbox.statistics }
 
-    func submit(_ request: GenerationRequest) throws -> (id: RequestID, events: AsyncStream<GenerationEvent>) {
+    /// - Parameter arrival: nanoseconds of the bench's clock.
+    func submit(_ request: GenerationRequest, arrival: UInt64 = 0) throws -> (
+        id: RequestID, events: AsyncStream<GenerationEvent>
+    ) {
         let (events, sink) = AsyncStream.makeStream(of: GenerationEvent.self)
         let id = mailbox.makeID()
-        try mailbox.submit(Submission(id: id, request: request, sink: sink))
+        try mailbox.submit(Submission(id: id, request: request, sink: sink, arrival: arrival))
         return (id, events)
     }
 
@@ -45,25 +50,56 @@ struct EngineBench {
     }
 }
 
-/// All that a client heard.
+/// Time that stands still until a test moves it.
+final class TestClock {
+    var nanoseconds: UInt64 = 0
+}
+
+/// All that a client heard of one choice.
 struct Answer: Equatable {
     var text: [UInt8] = []
-    var tokens: [TokenID] = []
+    var generated: [GeneratedToken] = []
     var reasons: [FinishReason] = []
+    var beamScore: Float?
     var deltaCount = 0
 
+    var tokens: [TokenID] { generated.map(\.id) }
+
     init() {}
+
+    /// A request with one choice.
+    init(_ events: AsyncStream<GenerationEvent>) async { self = await Answers(events).choices[0] ?? Answer() }
+
+    init(_ generation: Generation) async { await self.init(generation.events) }
+
+    mutating func take(_ delta: TextDelta) {
+        #expect(reasons.isEmpty, "nothing follows the end")
+        #expect(String(validating: delta.text, as: UTF8.self) != nil)
+        text += delta.text
+        generated += delta.tokens
+        deltaCount += 1
+    }
+}
+
+/// All that a client heard.
+struct Answers: Equatable {
+    var prompt: [TokenLogprobs]?
+    var choices: [Int: Answer] = [:]
+    var explanations: [StepExplanation] = []
+    var generatedTokenCount = 0
 
     init(_ events: AsyncStream<GenerationEvent>) async {
         for await event in events {
             switch event {
-            case .delta(let delta):
-                #expect(reasons.isEmpty, "nothing follows the end")
-                #expect(String(validating: delta.text, as: UTF8.self) != nil)
-                text += delta.text
-                tokens += delta.tokens
-                deltaCount += 1
-            case .finished(_, let reason): reasons.append(reason)
+            case .prompt(let logprobs):
+                #expect(prompt == nil && choices.isEmpty, "the prompt comes first")
+                prompt = logprobs
+            case .delta(let delta): choices[delta.choice, default: Answer()].take(delta)
+            case .finished(let finished):
+                choices[finished.choice, default: Answer()].reasons.append(finished.reason)
+                choices[finished.choice]?.beamScore = finished.beamScore
+                generatedTokenCount = finished.generatedTokenCount
+            case .explained(let explanation): explanations.append(explanation)
             }
         }
     }
@@ -75,9 +111,18 @@ extension GenerationRequest {
         _ number: Int, promptCount: Int, maxTokens: Int,
         sampling: SamplingParameters = SamplingParameters(temperature: 0), stopStrings: [[UInt8]] = []
     ) -> Self {
+        .numbered(
+            number, promptCount: promptCount, maxTokens: maxTokens, mode: .sampling(sampling, choices: 0..<1),
+            stopStrings: stopStrings)
+    }
+
+    static func numbered(
+        _ number: Int, promptCount: Int, maxTokens: Int, mode: DecodingMode, stopStrings: [[UInt8]] = []
+    ) -> Self {
         GenerationRequest(
-            promptTokens: (0..<promptCount).map { TokenID((number + $0 * 7) % 256) }, maxTokens: maxTokens,
-            sampling: sampling, stopStrings: stopStrings)
+            promptTokens: (0..<promptCount).map { TokenID((number + $0 * 7) % 256) }, mode: mode,
+            stop: StopConditions(
+                maxTokens: maxTokens, endOfSequence: [TestTokenizer.endOfSequence], strings: stopStrings))
     }
 }
 

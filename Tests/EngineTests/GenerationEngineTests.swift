@@ -77,9 +77,9 @@ struct GenerationEngineTests {
         let request = GenerationRequest.numbered(1, promptCount: 3, maxTokens: 100)
         gate.open(1)
         if way == "break" {
-            for await _ in try engine.generate(request) { break }
+            for await _ in try engine.generate(request).events { break }
         } else {
-            let events = try engine.generate(request)
+            let events = try engine.generate(request).events
             let first = DispatchSemaphore(value: 0)
             let task = Task {
                 for await _ in events { first.signal() }
@@ -121,7 +121,7 @@ struct GenerationEngineTests {
     func stop() async throws {
         let gate = Gate()
         let engine = try await Self.engine(Self.configuration, gate: gate)
-        let events = try engine.generate(.numbered(1, promptCount: 3, maxTokens: 100))
+        let events = try engine.generate(.numbered(1, promptCount: 3, maxTokens: 100)).events
         async let drained: Void = engine.drain()
         while !engine.statistics.isDraining { await Task.yield() }
         engine.stop()

@@ -92,7 +92,7 @@ struct SchedulerTests {
         #expect(bench.scheduler.pool.freeCount == 14)
         for number: UInt64 in [2, 1, 0] {
             let publications = bench.scheduler.cancel(RequestID(number: number))
-            #expect(publications.map(\.event) == [.finished(choice: 0, reason: .cancelled)])
+            #expect(publications.map(\.event) == [.finished(FinishedChoice(choice: 0, reason: .cancelled))])
             #expect(publications.map(\.isLast) == [true])
             #expect(bench.scheduler.cancel(RequestID(number: number)).isEmpty)
         }
@@ -105,10 +105,10 @@ struct SchedulerTests {
         var bench = try SchedulerBench(blockCount: 16, maxBatchTokens: 64)
         for _ in 0..<3 { try bench.submit(promptCount: 3, maxTokens: 2) }
         let plan = bench.scheduler.plan()
-        let growth = Growth(sequence: 0, tokens: [1], text: [65], finishReason: nil)
-        let publications = bench.scheduler.commit(plan, [.grown([growth]), .failed("no"), .grown([growth])])
+        let grown = plan.parts.map { SchedulerBench.grow($0, plan, reason: nil) }
+        let publications = bench.scheduler.commit(plan, [grown[0], .failed("no"), grown[2]])
         #expect(publications.map(\.group.id.number) == [0, 1, 2])
-        #expect(publications[1].event == .finished(choice: 0, reason: .failed("no")))
+        #expect(publications[1].event == .finished(FinishedChoice(choice: 0, reason: .failed("no"))))
         #expect(bench.scheduler.running.map(\.id.number) == [0, 2])
         #expect(bench.scheduler.pool.freeCount == 14)
     }
@@ -152,16 +152,34 @@ struct SchedulerBench {
     mutating func step() -> [Planned] {
         let plan = scheduler.plan()
         let outcomes = plan.parts.map { part in
-            GroupOutcome.grown(
-                plan.rows[part.rows].filter { $0.logitsRow != nil }.map { row in
-                    let sequence = part.group.sequences[row.sequence]
-                    let isLast = sequence.generatedCount + 1 == part.group.request.maxTokens
-                    return Growth(sequence: row.sequence, tokens: [0], text: [], finishReason: isLast ? .length : nil)
-                })
+            let isLast =
+                part.group.sequences[0].generatedCount + 1 == part.group.request.stop.maxTokens
+            return Self.grow(part, plan, reason: isLast ? .length : nil)
         }
         _ = scheduler.commit(plan, outcomes)
         return plan.parts.flatMap { part in
-            plan.rows[part.rows].map { Planned(part.group.id.number, $0.range, wantsLogits: $0.logitsRow != nil) }
+            plan.rows[part.rows].map {
+                Planned(part.group.id.number, $0.range, wantsLogits: $0.lastLogitsRow != nil)
+            }
         }
+    }
+
+    /// Every sequence whose logits came gets token 0, and ends where there is a reason.
+    static func grow(_ part: StepPlan.Part, _ plan: StepPlan, reason: FinishReason?) -> GroupOutcome {
+        let rows = plan.rows[part.rows].filter { $0.lastLogitsRow != nil }
+        guard !rows.isEmpty else { return .pending }
+        var successors: [Successor] = []
+        var events: [GenerationEvent] = []
+        for row in rows {
+            var sequence = part.group.sequences[row.sequence]
+            let growth = sequence.append(0, part.group.request, isLate: false)
+            events.append(.delta(TextDelta(choice: 0, text: growth.text, tokens: [growth.token])))
+            if let reason {
+                events.append(.finished(FinishedChoice(choice: 0, reason: reason)))
+            } else {
+                successors.append(Successor(parent: row.sequence, sequence: sequence))
+            }
+        }
+        return .advanced(successors, events)
     }
 }

@@ -41,6 +41,10 @@ final class ScriptedModel {
             Step(tokenCount: plan.tokenCount, rowCounts: rowCounts, logitsCount: plan.logitsIndices.count))
         guard !failingSteps.contains(steps.count - 1) else { throw Failure() }
         #expect(Set(plan.slots).count == plan.tokenCount, "two tokens share a slot")
+        for copy in plan.blockCopies {
+            let (source, destination) = (Int(copy.source) * blockSize, Int(copy.destination) * blockSize)
+            for offset in 0..<blockSize { memory[destination + offset] = memory[source + offset] }
+        }
         for (slot, token) in zip(plan.slots, plan.tokens) { memory[Int(slot)] = token }
         let rows = plan.logitsIndices.map { index in
             let row = plan.rowStarts.lastIndex { $0 <= index } ?? 0
@@ -67,14 +71,18 @@ final class ScriptedModel {
     }
 
     /// The tokens that a request gets when nothing else exists: no batch, no blocks, no chunks.
-    func plainTokens(_ request: GenerationRequest) -> [TokenID] {
+    func plainTokens(_ request: GenerationRequest, choice: Int = 0) -> [TokenID] {
+        guard case .sampling(let parameters, _) = request.mode else { return [] }
         var tokens = request.promptTokens
         var sampler = Sampler()
-        while tokens.count < request.promptTokens.count + request.maxTokens {
-            let token = logits(after: tokens).withUnsafeBufferPointer {
-                sampler.sample($0, request.sampling, choice: 0, position: tokens.count)
+        while tokens.count < request.promptTokens.count + request.stop.maxTokens {
+            let context = DecodingContext(
+                tokens: tokens, promptCount: request.promptTokens.count, ends: [TestTokenizer.endOfSequence])
+            let drawn = logits(after: tokens).withUnsafeBufferPointer {
+                sampler.sample($0, parameters, request.processing, context, choice: choice)
             }
-            tokens.append(token ?? -1)
+            guard case .token(let token) = drawn else { break }
+            tokens.append(token)
             if token == TestTokenizer.endOfSequence { break }
         }
         return Array(tokens[request.promptTokens.count...])

@@ -18,7 +18,7 @@ struct StopMatcherTests {
             (["x"], ["x"], [""], "x"),
         ] as [([String], [String], [String], String?)])
     func trace(stops: [String], pieces: [String], expected: [String], stop expectedStop: String?) {
-        var matcher = StopMatcher(stops.map { Array($0.utf8) })
+        var matcher = StopMatcher(stops.map { Array($0.utf8) }, keepsStop: false)
         var texts: [String] = []
         var found: [UInt8]?
         for piece in pieces where found == nil {
@@ -39,7 +39,7 @@ struct StopMatcherTests {
             let stops = (0..<random.below(4)).map { _ in random.bytes(count: 1 + random.below(5), alphabet: 2) }
             let text = random.bytes(count: random.below(40), alphabet: 3)
             let (expected, expectedStop) = cutAtStop(text, stops)
-            var matcher = StopMatcher(stops)
+            var matcher = StopMatcher(stops, keepsStop: false)
             var seen: [UInt8] = []
             var handedOut: [UInt8] = []
             var found: [UInt8]?

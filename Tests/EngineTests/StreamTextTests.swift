@@ -28,7 +28,7 @@ struct StreamTextTests {
             bench.runToEnd()
             let answer = await Answer(events)
             let plainTokens = bench.model.plainTokens(request)
-            let (text, stop) = cutAtStop(TestTokenizer.text(plainTokens), request.stopStrings)
+            let (text, stop) = cutAtStop(TestTokenizer.text(plainTokens), request.stop.strings)
             #expect(answer.text == text, "seed \(seed)")
             #expect(answer.tokens == Array(plainTokens.prefix(answer.tokens.count)))
             if let stop {

@@ -6,9 +6,8 @@ import Testing
 struct ImportTableTests {
     private static let ours: [String: Set<String>] = [
         "needletail": [
-            "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Tokenization", "Checkpoints",
-            "Kernels",
-            "InferenceTypes", "Telemetry", "StoryModel",
+            "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Sampling", "Tokenization",
+            "Checkpoints", "Kernels", "InferenceTypes", "Telemetry", "StoryModel",
         ],
         "CompletionsAPI": ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", "Telemetry"],
         "HTTPTransport": ["HTTPCodec", "Telemetry"],
@@ -24,7 +23,7 @@ struct ImportTableTests {
     ]
 
     private static let packages: [String: Set<String>] = [
-        "needletail": ["ArgumentParser", "ServiceLifecycle", "UnixSignals", "Logging"],
+        "needletail": ["ArgumentParser", "HTTPTypes", "ServiceLifecycle", "UnixSignals", "Logging"],
         "CompletionsAPI": ["HTTPTypes"],
         "HTTPTransport": ["HTTPTypes", "Logging", "ServiceLifecycle"],
         "HTTPCodec": ["HTTPTypes"],

@@ -51,6 +51,23 @@ struct StreamingDetokenizerTests {
         #expect(stream.append(258) == Array("hell".utf8))
     }
 
+    @Test("Special tokens show where they are kept, and a prompt of them is text then")
+    func kept() throws {
+        let byteLevel = try TinyTokenizers.byteLevel()
+        var stream = StreamingDetokenizer(byteLevel, after: [], specialTokens: .keep)
+        #expect(stream.append(263) == Array("<s>".utf8))
+        #expect(stream.append(258) == Array("hell".utf8))
+        #expect(stream.append(262) == Array("<|end|>".utf8))
+        #expect(stream.append(100_000) == [])
+        let pieces = try TinyTokenizers.sentencePiece()
+        var afterBegin = StreamingDetokenizer(pieces, after: [1], specialTokens: .keep)
+        #expect(afterBegin.append(263) == Array(" ab".utf8))
+        #expect(pieces.decode([1, 263], specialTokens: .keep) == Array("<s> ab".utf8))
+        // An unfinished scalar does not wait for what is behind a special token.
+        #expect(afterBegin.append(0xC3 + 3) == [])
+        #expect(afterBegin.append(2) == Array("\u{FFFD}</s>".utf8))
+    }
+
     @Test("Random tokens: the parts are well-formed and join to the decoded text, behind any prompt", arguments: 0..<40)
     func random(_ seed: Int) throws {
         for tokenizer in try [TinyTokenizers.byteLevel(), TinyTokenizers.sentencePiece()] {
@@ -62,16 +79,18 @@ struct StreamingDetokenizerTests {
             // A prompt that ends with a whole scalar: an unfinished one does not wait for what is generated.
             let end = tokenizer.encode(Array("a".utf8), addSpecialTokens: .omit)
             let prompt = split == 0 ? [] : Array(tokens[..<split]) + end
-            var stream = StreamingDetokenizer(tokenizer, after: prompt)
-            var text: [UInt8] = []
-            for token in tokens[split...] {
-                let part = stream.append(token)
-                #expect(part.isValidUTF8)
-                text += part
+            for shown in [SpecialTokenText.skip, .keep] {
+                var stream = StreamingDetokenizer(tokenizer, after: prompt, specialTokens: shown)
+                var text: [UInt8] = []
+                for token in tokens[split...] {
+                    let part = stream.append(token)
+                    #expect(part.isValidUTF8)
+                    text += part
+                }
+                text += stream.finish()
+                let whole = tokenizer.decode(prompt + tokens[split...], specialTokens: shown)
+                #expect(whole == tokenizer.decode(prompt, specialTokens: shown) + text)
             }
-            text += stream.finish()
-            let whole = tokenizer.decode(prompt + tokens[split...], specialTokens: .skip)
-            #expect(whole == tokenizer.decode(prompt, specialTokens: .skip) + text)
         }
     }
 

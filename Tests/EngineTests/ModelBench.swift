@@ -1,0 +1,50 @@
+import Checkpoints
+import Foundation
+import InferenceTypes
+import Testing
+import Tokenization
+import Transformer
+
+@testable import Engine
+
+/// A real model in an engine without its thread: requests go in together and are stepped to their ends.
+struct ModelBench {
+    let checkpoint: Checkpoint
+    private let tokenizer: Tokenizer
+
+    init(_ url: URL) throws {
+        checkpoint = try Checkpoint.open(path: url.path)
+        tokenizer = try Tokenizer(checkpoint.tokenizer)
+    }
+
+    /// What each request hears, in one engine.
+    ///
+    /// - Parameter blockCount: of 4 tokens each; few make requests wait for each other.
+    func answers(_ requests: [GenerationRequest], blockCount: Int) async throws -> [Answers] {
+        let configuration = EngineConfiguration(
+            blockSize: 4, blockCount: blockCount, contextCount: checkpoint.configuration.contextCount,
+            maxBatchTokens: 128, maxRunningSequences: 64, maxWaitingRequests: requests.count)
+        let runner = try ModelRunner(
+            checkpoint,
+            capacity: RunnerCapacity(
+                tokenCount: configuration.maxBatchTokens, logitsCount: configuration.maxLogitsCount,
+                contextCount: configuration.maxSequenceTokens, blockCount: blockCount, blockSize: 4),
+            threadCount: 1)
+        let mailbox = Mailbox(maxWaitingRequests: requests.count)
+        var loop = EngineLoop(
+            configuration: configuration, tokenizer: tokenizer, logger: LogRecorder().logger, mailbox: mailbox,
+            forward: { runner.forward($0) })
+        let streams = try requests.map { request in
+            #expect(configuration.sequenceCapacity(request) >= request.width)
+            let (events, sink) = AsyncStream.makeStream(of: GenerationEvent.self)
+            try mailbox.submit(Submission(id: mailbox.makeID(), request: request, sink: sink))
+            return events
+        }
+        mailbox.close(.drain)
+        loop.run()
+        #expect(mailbox.statistics.freeBlockCount == blockCount)
+        var answers: [Answers] = []
+        for stream in streams { answers.append(await Answers(stream)) }
+        return answers
+    }
+}
