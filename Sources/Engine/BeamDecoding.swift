@@ -18,6 +18,11 @@ struct BeamDecoding {
             tokens.append(growth.token)
             reason = growth.reason
         }
+
+        /// All of it at once, for a choice of which nothing was said.
+        func delta(_ choice: Int) -> GenerationEvent {
+            .delta(TextDelta(choice: choice, text: text, tokens: tokens))
+        }
     }
 
     private var search: BeamSearch
@@ -47,11 +52,12 @@ struct BeamDecoding {
             isLate || group.sequences[parent].completesStop(token, group.request)
         }
         guard let step else { return .failed(DecodingStep.logitsFailure) }
+        let parents = running
         let successors = take(step, group, logits, isLate: isLate)
         var events: [GenerationEvent] = []
         if group.request.report.explains { events.append(.explained(.beams(search.trace))) }
         guard search.isOver else { return .advanced(successors, events + agreement()) }
-        return .advanced([], events + ending(group))
+        return .advanced([], events + (search.ranking.isEmpty ? deadEnd(group, parents) : ending(group)))
     }
 
     /// Grows the hypotheses as the search decided.
@@ -101,15 +107,24 @@ extension BeamDecoding {
                 events.append(group.finished(choice, .exhausted))
                 continue
             }
-            if choice > 0 {
-                events.append(
-                    .delta(TextDelta(choice: choice, text: hypothesis.text, tokens: hypothesis.tokens)))
-            } else if let delta = delta(to: hypothesis) {
-                events.append(delta)
-            }
+            events += [choice == 0 ? delta(to: hypothesis) : hypothesis.delta(choice)].compactMap { $0 }
             events.append(
                 group.finished(
                     choice, hypothesis.reason ?? .length, beamScore: search.ranking[choice].score))
+        }
+        return events
+    }
+
+    /// Nothing may follow any beam, and none was finished: what ran last is the answer.
+    private mutating func deadEnd(_ group: SequenceGroup, _ hypotheses: [Hypothesis]) -> [GenerationEvent] {
+        var events: [GenerationEvent] = []
+        for choice in group.openChoices {
+            if choice < hypotheses.count {
+                var hypothesis = hypotheses[choice]
+                hypothesis.text += group.sequences[choice].finish()
+                events += [choice == 0 ? delta(to: hypothesis) : hypothesis.delta(choice)].compactMap { $0 }
+            }
+            events.append(group.finished(choice, .exhausted))
         }
         return events
     }

@@ -76,11 +76,24 @@ struct BenchDecodingCommand: AsyncParsableCommand {
         ]
     }
 
-    /// From the requests to their ends, over the steps that this took.
+    /// The mean time of the steps after those that compute the prompts: what one token takes alone is taken off.
     private func stepTime(of way: Way, _ engine: GenerationEngine) async throws -> Duration {
+        let first = try await run(way.requests, maxTokens: 1, engine)
+        let all = try await run(way.requests, maxTokens: maxTokens, engine)
+        return (all.time - first.time) / (all.stepCount - first.stepCount)
+    }
+
+    /// From the requests to their ends.
+    private func run(
+        _ requests: [GenerationRequest], maxTokens: Int, _ engine: GenerationEngine
+    ) async throws -> (time: Duration, stepCount: Int) {
         let steps = engine.statistics.stepCount
         let started = ContinuousClock.now
-        let generations = try way.requests.map { try engine.generate($0) }
+        let generations = try requests.map { request in
+            var request = request
+            request.stop.maxTokens = maxTokens
+            return try engine.generate(request)
+        }
         for generation in generations {
             for await event in generation.events {
                 if case .finished(let choice) = event, case .failed(let message) = choice.reason {
@@ -88,7 +101,7 @@ struct BenchDecodingCommand: AsyncParsableCommand {
                 }
             }
         }
-        return (ContinuousClock.now - started) / (engine.statistics.stepCount - steps)
+        return (ContinuousClock.now - started, engine.statistics.stepCount - steps)
     }
 
     private func table(_ names: [String], _ medians: [Duration]) -> String {

@@ -13,6 +13,10 @@ struct LoadedModel: Sendable {
     let tokenizer: Tokenizer
     let engineConfiguration: EngineConfiguration
     let threadCount: Int
+    /// Beams of one request at most.
+    let maxBeamCount: Int
+    /// Logprobs of one position at most.
+    let maxLogprobs: Int
 
     /// Opens files and reads the tokeniser; touches no weight.
     ///
@@ -32,6 +36,8 @@ struct LoadedModel: Sendable {
         }
         name = options.modelName ?? (options.model == nil ? Self.storyName : checkpoint.configuration.name)
         threadCount = options.threads ?? MachineLimits.processorCount
+        maxBeamCount = options.maxNumBeams
+        maxLogprobs = options.maxLogprobs
         engineConfiguration = try Self.sizes(options, checkpoint)
     }
 

@@ -28,6 +28,12 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Requests that wait for a place; one more is refused with 429.")
     var maxWaiting = 256
 
+    @Option(help: "Beams of one request at most.")
+    var maxNumBeams = 16
+
+    @Option(help: "Logprobs of one position at most.")
+    var maxLogprobs = 20
+
     func validate() throws {
         try check("--context", context, 1...1_048_576)
         try check("--threads", threads, 1...512)
@@ -35,6 +41,8 @@ struct ModelOptions: ParsableArguments {
         try check("--max-batch-tokens", maxBatchTokens, 1...65_536)
         try check("--max-running", maxRunning, 1...4096)
         try check("--max-waiting", maxWaiting, 1...65_536)
+        try check("--max-num-beams", maxNumBeams, 1...256)
+        try check("--max-logprobs", maxLogprobs, 0...1000)
     }
 
     private func check(_ name: String, _ value: Int?, _ range: ClosedRange<Int>) throws {

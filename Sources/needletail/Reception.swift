@@ -70,7 +70,7 @@ extension ServedModel {
         self.init(
             name: model.name, created: Int64(Clock.secondsSince1970()), contextCount: model.contextCount,
             vocabularyCount: model.tokenizer.vocabularyCount,
-            tokenizer: model.tokenizer,
+            tokenizer: model.tokenizer, maxBeamCount: model.maxBeamCount, maxLogprobs: model.maxLogprobs,
             generate: { request throws(AdmissionError) in try engine.generate(request) },
             sequenceCapacity: { [configuration = model.engineConfiguration] in configuration.sequenceCapacity($0) },
             readiness: {

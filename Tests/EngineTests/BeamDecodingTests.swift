@@ -172,4 +172,20 @@ struct BeamDecodingTests {
         }
         #expect(bench.statistics.freeBlockCount == 600)
     }
+
+    @Test("where the request's own rules let nothing follow, what ran last is the answer")
+    func deadEnd() async throws {
+        var bench = try EngineBench(Self.configuration, vocabulary: [97, 98, 99])
+        var request = GenerationRequest.numbered(
+            1, promptCount: 5, maxTokens: 20, mode: .beam(BeamParameters(width: 2, returnCount: 2), sampling: nil))
+        request.processing.noRepeatNgramSize = 1
+        let (_, events) = try bench.submit(request)
+        bench.runToEnd()
+        let answers = await Answers(events)
+        for choice in 0..<2 {
+            let answer = try #require(answers.choices[choice])
+            #expect(answer.reasons == [.exhausted] && Set(answer.tokens) == [97, 98, 99] && answer.text.count == 3)
+        }
+        #expect(bench.statistics.freeBlockCount == 600)
+    }
 }
