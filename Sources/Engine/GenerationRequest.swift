@@ -64,7 +64,7 @@ package struct GenerationReport: Sendable, Equatable {
 
 /// One validated request for one continued prompt: nothing optional, everything in range for the served model.
 package struct GenerationRequest: Sendable, Equatable {
-    /// `1 ..< contextCount` ids, each inside the vocabulary.
+    /// At least one id, each inside the vocabulary.
     package var promptTokens: [TokenID]
     package var mode: DecodingMode
     package var processing: LogitsProcessing
