@@ -22,7 +22,7 @@ package struct EngineConfiguration: Sendable, Equatable {
     package var maxRunningSequences: Int
     /// Positions of prompts whose logits one step computes, beside one for each running sequence: bounds their memory.
     ///
-    /// - Source: 128 × a vocabulary of 152k in floats are 78 MB; 64 to 512 scored alike fast (one prompt of 500 tokens).
+    /// - Source: 128 rows of a vocabulary of 152k are 78 MB of floats, what a small machine can spare.
     package var maxScoredTokens: Int
     /// Requests that are accepted and not started; one more is refused.
     ///
