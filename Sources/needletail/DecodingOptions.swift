@@ -8,7 +8,7 @@ struct SamplingOptions: ParsableArguments {
     )
     var temperature: Double?
 
-    @Option(help: "Only the most probable tokens, so many of them (and ties); 0 takes all.")
+    @Option(parsing: .unconditional, help: "Only the most probable tokens, so many of them (and ties); 0 takes all.")
     var topK: Int64?
 
     @Option(help: "Only the most probable tokens that reach this mass together.")
@@ -29,7 +29,7 @@ struct SamplingOptions: ParsableArguments {
     @Option(help: "Only tokens above a bound that falls with the entropy.")
     var etaCutoff: Double?
 
-    @Option(help: "The same seed gives the same text; one is drawn and reported when absent.")
+    @Option(parsing: .unconditional, help: "The same seed gives the same text; one is drawn and reported when absent.")
     var seed: Int64?
 
     @Flag(inversion: .prefixedNo, help: "Draw, or take the best, whatever the temperature says.")
@@ -74,7 +74,9 @@ struct BeamOptions: ParsableArguments {
     @Option(help: "Another name of -n.")
     var numReturnSequences: Int64?
 
-    @Option(help: "Exponent of the length that a beam's score is divided by; above 0 favours long texts.")
+    @Option(
+        parsing: .unconditional,
+        help: "Exponent of the length that a beam's score is divided by; above 0 favours long texts.")
     var lengthPenalty: Double?
 
     @Option(help: "true, false or never: when a search ends that has as many finished texts as beams.")
@@ -106,10 +108,11 @@ struct ProcessingOptions: ParsableArguments {
     @Option(help: "Scores of tokens that are there are divided by it (multiplied where negative); 1 is off.")
     var repetitionPenalty: Double?
 
-    @Option(help: "Taken off the score of every generated token. −2 to 2.")
+    @Option(parsing: .unconditional, help: "Taken off the score of every generated token. −2 to 2.")
     var presencePenalty: Double?
 
-    @Option(help: "Taken off the score of every generated token, once for each time. −2 to 2.")
+    @Option(
+        parsing: .unconditional, help: "Taken off the score of every generated token, once for each time. −2 to 2.")
     var frequencyPenalty: Double?
 
     @Option(help: "No run of so many tokens comes twice.")
@@ -118,7 +121,9 @@ struct ProcessingOptions: ParsableArguments {
     @Option(name: .customLong("logit-bias"), help: "ID=VALUE, added to the token's score; may be given more than once.")
     var logitBias: [TokenBias] = []
 
-    @Option(name: .customLong("bad-word"), help: "A text that never comes; may be given more than once.")
+    @Option(
+        name: .customLong("bad-word"), parsing: .unconditionalSingleValue,
+        help: "A text that never comes; may be given more than once.")
     var badWords: [String] = []
 
     @Option(name: .customLong("allowed-token-id"), help: "Nothing but these; may be given more than once.")

@@ -48,7 +48,7 @@ struct GenerateCommand: AsyncParsableCommand {
         stopping.add(to: &fields)
         output.add(to: &fields)
         if !fields.has("max_tokens") { fields.add("max_tokens", defaultMaxTokens(for: model)) }
-        let chooses = ["temperature", "do_sample", "num_beams", "use_beam_search", "beam_width", "penalty_alpha"]
+        let chooses = ["temperature", "num_beams", "use_beam_search", "beam_width", "penalty_alpha"]
         if !chooses.contains(where: fields.has) { fields.add("temperature", Self.defaultTemperature) }
         return fields
     }

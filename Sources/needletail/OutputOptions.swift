@@ -8,7 +8,8 @@ struct StopOptions: ParsableArguments {
     @Option(help: "No end before so many tokens.")
     var minTokens: Int64?
 
-    @Option(help: "Ends the text where this would come; may be given more than once.")
+    @Option(
+        parsing: .unconditionalSingleValue, help: "Ends the text where this would come; may be given more than once.")
     var stop: [String] = []
 
     @Option(name: .customLong("stop-token-id"), help: "Ends the text like an EOS; may be given more than once.")
@@ -35,13 +36,15 @@ struct StopOptions: ParsableArguments {
 }
 
 struct PromptOptions: ParsableArguments {
-    @Option(help: "What follows the generated text, for models that fill in the middle.")
+    @Option(
+        parsing: .unconditional, help: "What follows the generated text, for models that fill in the middle.")
     var suffix: String?
 
     @Flag(inversion: .prefixedNo, help: "The tokens that start a text go before the prompt.")
     var addSpecialTokens = true
 
-    @Option(help: "Only so many tokens of the prompt; −1 takes what the context leaves.")
+    @Option(
+        parsing: .unconditional, help: "Only so many tokens of the prompt; −1 takes what the context leaves.")
     var truncatePromptTokens: Int64?
 
     @Option(help: "left or right: which side of a long prompt goes.")

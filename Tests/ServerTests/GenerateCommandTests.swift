@@ -86,6 +86,20 @@ struct GenerateCommandTests {
         #expect(contrastive.mode == .contrastive(topK: 5, penaltyAlpha: 0.6))
     }
 
+    @Test("a value may begin with a minus, and --do-sample keeps the temperature")
+    func minus() throws {
+        let request = try call([
+            "Once", "--presence-penalty", "-2", "--frequency-penalty", "-1", "--seed", "-5", "--top-k", "-1", "--stop",
+            "-x", "--bad-word", "-a", "--truncate-prompt-tokens", "-1", "--do-sample",
+        ]).runs[0].request
+        #expect(request.processing.presencePenalty == -2 && request.processing.frequencyPenalty == -1)
+        #expect(request.stop.strings == [Array("-x".utf8)] && !request.processing.badWords.isEmpty)
+        let parameters = SamplingParameters(temperature: 0.8, seed: UInt64(bitPattern: -5))
+        #expect(request.mode == .sampling(parameters, choices: 0..<1))
+        let beams = try call(["Once", "--num-beams", "2", "--length-penalty", "-1"]).runs[0].request
+        #expect(beams.mode == .beam(BeamParameters(width: 2, lengthPenalty: -1), sampling: nil))
+    }
+
     @Test(
         "what the server refuses is refused with its words",
         arguments: [
