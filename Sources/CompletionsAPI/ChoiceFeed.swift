@@ -122,13 +122,7 @@ extension CompletionCall {
 
 extension CompletionCall.Run {
     /// The prompt's choices that are heard of.
-    package var choices: Range<Int> {
-        switch request.mode {
-        case .sampling(_, let choices): copyCount > 1 ? 0..<copyCount : choices
-        case .beam(let parameters, _): 0..<parameters.returnCount
-        case .contrastive: 0..<copyCount
-        }
-    }
+    package var choices: Range<Int> { copyCount > 1 ? 0..<copyCount : request.choices }
 }
 
 extension FinishReason {

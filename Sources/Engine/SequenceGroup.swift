@@ -85,7 +85,7 @@ final class SequenceGroup {
 
 extension GenerationRequest {
     /// The numbers under which its choices are heard.
-    var choices: Range<Int> {
+    package var choices: Range<Int> {
         switch mode {
         case .sampling(_, let choices): choices
         case .beam(let parameters, _): 0..<parameters.returnCount
