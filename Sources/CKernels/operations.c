@@ -151,6 +151,7 @@ static void nt_write_task(void *context, int64_t first, int64_t last, float *scr
     const nt_kv_layer *cache = job->cache;
     const size_t bytes = (size_t)cache->head_dimension * sizeof(float);
     for (int64_t t = first; t < last; t++) {
+        if (job->slots[t] < 0) continue;
         const int64_t block = job->slots[t] / cache->block_size, offset = job->slots[t] % cache->block_size;
         for (int64_t h = 0; h < cache->kv_head_count; h++) {
             const int64_t from = t * job->row_stride + h * cache->head_dimension;

@@ -94,13 +94,25 @@ extension APIError {
 // MARK: - Our load, our fault
 
 extension APIError {
-    /// Seconds after which a refused client may try again. The OpenAI SDK obeys 0 < x ≤ 120.
-    private static let overloadRetry: HTTPFields = [.retryAfter: "1"]
     private static let outageRetry: HTTPFields = [.retryAfter: "5"]
 
-    static let queueFull = APIError(
-        .tooManyRequests, .server, "Too many requests are waiting. Try again shortly.", code: .serverOverloaded,
-        fields: overloadRetry)
+    /// - Parameter retryAfter: seconds after which a refused client may try again. The OpenAI SDK obeys 0 < x ≤ 120.
+    static func queueFull(retryAfter: Int) -> APIError {
+        overloaded(.tooManyRequests, "Too many requests are waiting.", retryAfter: retryAfter)
+    }
+
+    /// - Parameter limit: what a request may wait at most.
+    static func queueTimeout(after limit: Duration?, retryAfter: Int) -> APIError {
+        let time = limit.map { "\($0.components.seconds) s, the longest that one may," } ?? "too long"
+        return overloaded(
+            .serviceUnavailable, "The request waited \(time) and its turn did not come.", retryAfter: retryAfter)
+    }
+
+    private static func overloaded(_ status: HTTPResponse.Status, _ what: String, retryAfter: Int) -> APIError {
+        APIError(
+            status, .server, "\(what) Try again in \(retryAfter) s.", code: .serverOverloaded,
+            fields: [.retryAfter: "\(retryAfter)"])
+    }
 
     static let draining = APIError(
         .serviceUnavailable, .server, "The server is shutting down.", code: .serverShuttingDown,
@@ -126,7 +138,10 @@ extension APIError {
     /// An error inside a stream, whose status is already sent: vLLM's words, which have the status as `code`.
     ///
     /// - Source: api.md B.3.
-    var eventBody: [UInt8] { JSONWriter.bytes(of: document(type: "InternalServerError", code: .count(status.code))) }
+    var eventBody: [UInt8] {
+        let type = status == .serviceUnavailable ? "ServiceUnavailableError" : "InternalServerError"
+        return JSONWriter.bytes(of: document(type: type, code: .count(status.code)))
+    }
 
     private func document(type: String, code: JSONValue) -> JSONValue {
         .members([

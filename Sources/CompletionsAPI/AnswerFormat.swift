@@ -68,14 +68,14 @@ extension FinishReason {
         case .endOfSequence, .stopToken, .stopString, .exhausted, .cancelled: .text("stop")
         case .length, .maxTime: .text("length")
         // Ends in an error instead.
-        case .failed: .null
+        case .failed, .queueTimeout: .null
         }
     }
 
     /// `stop_reason`: vLLM's for stop strings and tokens, ours for the rest.
     fileprivate var detail: JSONValue {
         switch self {
-        case .endOfSequence, .length, .failed: .null
+        case .endOfSequence, .length, .failed, .queueTimeout: .null
         case .stopString(let text): .string(text)
         case .stopToken(let id): .integer(Int64(id))
         case .maxTime: .text("max_time")

@@ -21,12 +21,16 @@ package struct ChoiceFeed: Sendable {
         var promptLogprobs: [TokenLogprobs]?
         var heardCount = 0
         var reportedCount = 0
+        /// It is the first of its prompt, whose cached tokens are counted once.
+        var opensPrompt: Bool
     }
 
     package init(_ call: CompletionCall) {
         self.call = call
         choices = Array(repeating: ChoiceState(), count: call.prompts.count * call.generatedChoiceCount)
-        runs = Array(repeating: RunState(), count: call.runs.count)
+        runs = call.runs.indices.map {
+            RunState(opensPrompt: $0 == 0 || call.runs[$0 - 1].prompt != call.runs[$0].prompt)
+        }
         usage = Usage(promptCount: call.prompts.reduce(0) { $0 + $1.tokens.count })
     }
 
@@ -44,9 +48,10 @@ package struct ChoiceFeed: Sendable {
             updateGeneratedCount()
             return openChoices(run, call.runs[run].choices(hearing: delta.choice)).compactMap { show(delta, $0, run) }
         case .finished(let finished):
-            if let error = finished.reason.error { throw error }
+            if let error = call.error(of: finished.reason) { throw error }
             runs[run].reportedCount = max(runs[run].reportedCount, finished.generatedTokenCount)
             updateGeneratedCount()
+            countCachedTokens(finished.cachedTokenCount, run)
             return openChoices(run, call.runs[run].choices(hearing: finished.choice)).map { index in
                 var part = part(index, run)
                 part.ending = ChoicePart.Ending(reason: finished.reason, beamScore: finished.beamScore)
@@ -91,6 +96,12 @@ package struct ChoiceFeed: Sendable {
         return part
     }
 
+    private mutating func countCachedTokens(_ count: Int, _ run: Int) {
+        guard runs[run].opensPrompt else { return }
+        runs[run].opensPrompt = false
+        usage.cachedCount += count
+    }
+
     private mutating func updateGeneratedCount() {
         usage.generatedCount = runs.reduce(0) { $0 + max($1.heardCount, $1.reportedCount) }
     }
@@ -100,6 +111,8 @@ package struct ChoiceFeed: Sendable {
 package struct Usage: Sendable, Equatable {
     /// Each prompt once, whatever `n` is.
     package var promptCount: Int
+    /// Of these, what came from the prefix cache. Known when a choice of each prompt has ended.
+    package var cachedCount = 0
     /// Of the choices that are answered, EOS included.
     package var completionCount = 0
     /// Everything that the engine generated: of choices that `best_of` drops and of beams that lost, too, and equal
@@ -114,6 +127,15 @@ extension CompletionCall {
     /// Tokens are of use after their text was told: to show them, or to rank their choice.
     fileprivate var keepsTokens: Bool { showsTokens || isRanked }
 
+    /// What the client hears when a choice ended without being answered, nil when it was.
+    fileprivate func error(of reason: FinishReason) -> APIError? {
+        switch reason {
+        case .failed(let message): .internalError(message)
+        case .queueTimeout: queueTimeout()
+        default: nil
+        }
+    }
+
     /// Choices that draw alone can be repeated alone; beams are one search with one seed.
     fileprivate func seedOffset(of choice: Int, run: Int) -> Int {
         if case .sampling = runs[run].request.mode { choice } else { 0 }
@@ -123,13 +145,6 @@ extension CompletionCall {
 extension CompletionCall.Run {
     /// The prompt's choices that are heard of.
     package var choices: Range<Int> { copyCount > 1 ? 0..<copyCount : request.choices }
-}
-
-extension FinishReason {
-    /// What the client hears when a choice ended without being answered, nil when it was.
-    fileprivate var error: APIError? {
-        if case .failed(let message) = self { .internalError(message) } else { nil }
-    }
 }
 
 extension APIError {

@@ -44,6 +44,8 @@ package struct CompletionCall: Sendable {
     package var unknownFields: [[UInt8]]
     /// The field to blame for too many sequences.
     var widthParameter: String
+    /// What a client hears whose request waited for too long, by the load of that moment.
+    var queueTimeout: @Sendable () -> APIError
 
     /// More choices are generated than answered: those with the highest mean log-probability per token are.
     package var isRanked: Bool { generatedChoiceCount > choiceCount }
@@ -74,6 +76,9 @@ package struct CompletionCall: Sendable {
         choiceCount = decoding.choiceCount
         generatedChoiceCount = decoding.generatedChoiceCount
         widthParameter = decoding.widthParameter
+        queueTimeout = {
+            .queueTimeout(after: model.maxQueueTime, retryAfter: model.statistics().retryAfterSeconds)
+        }
         delivery = sent.stream == true ? .stream(Self.usageReport(sent.streamOptions)) : .whole
         format = AnswerFormat(sent, model: model)
         requestID = sent.requestID
@@ -81,7 +86,8 @@ package struct CompletionCall: Sendable {
         self.unknownFields = sent.unknownFields
         let template = GenerationRequest(
             promptTokens: [], mode: decoding.mode, stop: try Self.stopConditions(sent, maxTokens, model),
-            processing: try LogitsProcessing(sent, model: model), report: decoding.report(sent))
+            processing: try LogitsProcessing(sent, model: model), report: decoding.report(sent),
+            scheduling: try Scheduling(sent))
         let inputs = try PromptInput.all(of: sent, maxTokens: maxTokens, model: model)
         try checkChoices(promptCount: inputs.count, sent)
         for input in inputs {
@@ -140,7 +146,7 @@ extension CompletionCall {
 extension APIError {
     fileprivate init(_ error: AdmissionError, of run: CompletionCall.Run, in call: CompletionCall) {
         switch error {
-        case .queueFull: self = .queueFull
+        case .queueFull(let retryAfter): self = .queueFull(retryAfter: retryAfter)
         case .draining: self = .draining
         case .tooLong(let limit):
             self = .contextExceeded(

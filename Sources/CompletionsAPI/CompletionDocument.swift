@@ -27,8 +27,7 @@ extension Usage {
         .members([
             "prompt_tokens": .count(promptCount), "completion_tokens": .count(completionCount),
             "total_tokens": .count(promptCount + completionCount),
-            // No prefix is cached yet.
-            "prompt_tokens_details": .members(["cached_tokens": .count(0)]),
+            "prompt_tokens_details": .members(["cached_tokens": .count(cachedCount)]),
             "completion_tokens_details": .members(["generated_tokens": .count(generatedCount)]),
         ])
     }

@@ -8,6 +8,8 @@ actor CompletionPull {
     private let live: LiveCompletions.Entry
     /// Nothing was said since the clock's last tick.
     private var isSilent = true
+    /// Said before the body was asked for.
+    private var opening: [UInt8] = []
 
     init(
         _ merger: EventMerger, _ stream: CompletionStream, _ record: CompletionRecord, _ live: LiveCompletions.Entry,
@@ -19,18 +21,40 @@ actor CompletionPull {
         keeper = RecordKeeper(record, environment)
     }
 
+    /// Returns when the engine has said something, or the clock has ticked: from then on the answer is a stream, whose
+    /// status is sent.
+    ///
+    /// - Throws: what is wrong when the first thing that the engine says is an error.
+    func open() async throws(APIError) {
+        guard let item = await merger.next() else {
+            // Only a client that hung up ends the merger; nobody reads this.
+            throw .endedEarly
+        }
+        opening = await take(item)
+        if let failure = stream.failure { throw failure }
+    }
+
     func next() async -> [UInt8]? {
+        guard opening.isEmpty else {
+            defer { opening = [] }
+            return opening
+        }
         while !stream.isFinished, let item = await merger.next() {
-            let bytes = bytes(for: item)
-            keeper.take(stream.usage, isFinished: stream.isFinished)
-            if stream.hasFailed { keeper.fail() }
-            if stream.isFinished {
-                merger.stop()
-                await live.end()
-            }
+            let bytes = await take(item)
             if !bytes.isEmpty { return bytes }
         }
         return nil
+    }
+
+    private func take(_ item: EventMerger.Item) async -> [UInt8] {
+        let bytes = bytes(for: item)
+        keeper.take(stream.usage, isFinished: stream.isFinished)
+        if let failure = stream.failure { keeper.fail(failure) }
+        if stream.isFinished {
+            merger.stop()
+            await live.end()
+        }
+        return bytes
     }
 
     /// A silence becomes a comment after one to two intervals: beams may have nothing to say for long, at any time.

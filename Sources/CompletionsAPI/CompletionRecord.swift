@@ -6,6 +6,8 @@ package struct CompletionRecord: Sendable, Equatable {
         case finished
         /// The engine could not compute it.
         case failed
+        /// It waited for too long.
+        case expired
         /// The client hung up.
         case abandoned
     }
@@ -50,7 +52,9 @@ final class RecordKeeper {
     }
 
     /// A client that hung up ends the engine's streams, which then looks like a failure of theirs.
-    func fail() { record.outcome = Task.isCancelled ? .abandoned : .failed }
+    func fail(_ error: APIError) {
+        record.outcome = Task.isCancelled ? .abandoned : error.code == .serverOverloaded ? .expired : .failed
+    }
 
     deinit {
         record.elapsed = environment.uptime() - started

@@ -85,8 +85,17 @@ struct CompletionRequest: Sendable, Equatable {
     var returnTokensAsTokenIDs: Bool?
     var skipSpecialTokens: Bool?
     var requestID: [UInt8]?
-    /// For the log; nothing is done with it.
+
+    // Beside others.
+    /// On whose account the call is served; also for the log.
     var user: [UInt8]?
+    /// Lower is served first.
+    var priority: Int64?
+    /// Only calls with the same one share computed prefixes.
+    var cacheSalt: [UInt8]?
+    /// Whether computed prefixes are used and kept at all.
+    var cachePrompt: Bool?
+
     /// Names of fields that nobody knows, in the order of the document.
     var unknownFields: [[UInt8]] = []
 }

@@ -11,7 +11,8 @@ struct CompletionStream: Sendable {
     private let report: CompletionCall.UsageReport
     private var feed: ChoiceFeed
     private(set) var isFinished = false
-    private(set) var hasFailed = false
+    /// Why it ended before its choices did.
+    private(set) var failure: APIError?
 
     init(_ call: CompletionCall, report: CompletionCall.UsageReport, document: CompletionDocument) {
         self.call = call
@@ -61,7 +62,7 @@ struct CompletionStream: Sendable {
     /// The status is sent already: the error is an event, and nothing follows it but the end.
     private mutating func fail(_ error: APIError) -> [UInt8] {
         isFinished = true
-        hasFailed = true
+        failure = error
         return ServerSentEvents.event(error.eventBody) + ServerSentEvents.done
     }
 }

@@ -7,6 +7,8 @@ import InferenceTypes
 extension CompletionsService {
     func completions(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
         if let outage = model.outage { throw outage }
+        // Said before a long prompt is read in vain.
+        if let retryAfter = model.queueFullRetry() { throw .queueFull(retryAfter: retryAfter) }
         let call = try CompletionCall(
             try CompletionRequest.members(of: jsonBody(of: request)), model: model,
             unknownFields: configuration.unknownFields, random: environment.random)
@@ -48,7 +50,7 @@ extension CompletionsService {
             let record = CompletionRecord(id: document.id, call)
             switch call.delivery {
             case .stream(let report):
-                return streamed(
+                return try await streamed(
                     generations, CompletionStream(call, report: report, document: document), record, entry)
             case .whole:
                 let response = try await whole(generations, CompletionAnswer(call, document: document), record)
@@ -81,7 +83,7 @@ extension CompletionsService {
                 throw .endedEarly
             }
             do throws(APIError) { try answer.receive(item) } catch {
-                keeper.fail()
+                keeper.fail(error)
                 throw error
             }
             keeper.take(answer.progress, isFinished: answer.isFinished)
@@ -90,14 +92,16 @@ extension CompletionsService {
         return .json(answer.encoded)
     }
 
+    /// The head waits until the engine says something, so that a request which ends in the queue has its own status.
     private func streamed(
         _ generations: [Generation], _ stream: CompletionStream, _ record: CompletionRecord,
         _ entry: LiveCompletions.Entry
-    ) -> ServerResponse {
+    ) async throws(APIError) -> ServerResponse {
         let pause = environment.pause
         let interval = configuration.pingInterval
         let merger = EventMerger(generations.map(\.events)) { try await pause(interval) }
         let pull = CompletionPull(merger, stream, record, entry, environment)
+        try await pull.open()
         var response = ServerSentEvents.response(
             AsyncStream(unfolding: { await pull.next() }, onCancel: { merger.stop() }))
         response.head.headerFields[.accelBuffering] = "no"

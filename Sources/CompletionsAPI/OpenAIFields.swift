@@ -34,7 +34,7 @@ extension RequestField {
         kept("suffix", \.suffix) { value, model throws(APIError) in try value.suffix(for: model) },
         number("temperature", \.temperature, in: RequestLimits.temperature),
         positive("top_p", \.topP, upTo: 1),
-        bytes("user", \.user),
+        kept("user", \.user) { value, _ throws(APIError) in try value.user() },
     ]
 }
 
@@ -106,6 +106,12 @@ extension RequestValue {
         if value.asBytes != nil { return [try boundedText(RequestLimits.stopByteCount)] }
         guard value.asArray != nil else { throw failure("a string or a list of strings") }
         return try texts(atMost: RequestLimits.stopCount, byteLimit: RequestLimits.stopByteCount)
+    }
+
+    /// May be empty, which says nothing.
+    fileprivate func user() throws(APIError) -> [UInt8] {
+        let name = try bytes()
+        return name.isEmpty ? name : try boundedText(RequestLimits.userByteCount)
     }
 
     /// Empty is off, as it is for OpenAI.

@@ -17,7 +17,9 @@ struct RequestField: Sendable {
     }
 
     /// In the order in which a bad request is blamed: OpenAI's schema, then the extensions.
-    static let all: [RequestField] = openAI + sampling + processing + stopping + prompt + output + beams + later
+    static let all: [RequestField] =
+        openAI + sampling + processing + stopping + prompt + output + beams + scheduling
+        + later
 }
 
 // MARK: - Kinds of fields
@@ -35,10 +37,6 @@ extension RequestField {
 
     static func flag(_ name: String, _ place: Place<Bool>) -> RequestField {
         kept(name, place) { value, _ throws(APIError) in try value.bool() }
-    }
-
-    static func bytes(_ name: String, _ place: Place<[UInt8]>) -> RequestField {
-        kept(name, place) { value, _ throws(APIError) in try value.bytes() }
     }
 
     static func count(_ name: String, _ place: Place<Int>, in range: ClosedRange<Int>) -> RequestField {

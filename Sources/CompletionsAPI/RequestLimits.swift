@@ -33,6 +33,10 @@ enum RequestLimits {
     static let decayFactor = 10.0
     /// - Units: seconds. A year: longer than a server runs.
     static let maxTime = 31_536_000.0
+    /// - Source: vLLM asks for 43 characters, 256 bits in base64; room for a name of several such parts.
+    static let cacheSaltByteCount = 256
+    /// Clients send a name, an address or a digest. The engine remembers it while it shares out its time.
+    static let userByteCount = 512
     /// Counts that only tokens can reach.
     static let tokenCount: ClosedRange<Int> = 0...Int(Int32.max)
 }

@@ -25,6 +25,11 @@ package struct ServedModel: Sendable {
     package var maxLogprobs: Int
     package var readiness: @Sendable () -> Readiness
     package var statistics: @Sendable () -> EngineStatistics
+    /// How long a request may wait for its turn; nil for ever.
+    package var maxQueueTime: Duration?
+    /// Where no more requests may wait now: the seconds after which one may be tried again. Asked before a body is read;
+    /// the engine has the last word.
+    package var queueFullRetry: @Sendable () -> Int?
 
     package enum Readiness: Sendable, Equatable {
         case ready
@@ -39,7 +44,8 @@ package struct ServedModel: Sendable {
         generate: @escaping @Sendable (GenerationRequest) throws(AdmissionError) -> Generation,
         sequenceCapacity: @escaping @Sendable (GenerationRequest) -> Int,
         readiness: @escaping @Sendable () -> Readiness,
-        statistics: @escaping @Sendable () -> EngineStatistics
+        statistics: @escaping @Sendable () -> EngineStatistics, maxQueueTime: Duration? = nil,
+        queueFullRetry: @escaping @Sendable () -> Int? = { nil }
     ) {
         self.name = name
         self.created = created
@@ -52,6 +58,8 @@ package struct ServedModel: Sendable {
         self.sequenceCapacity = sequenceCapacity
         self.readiness = readiness
         self.statistics = statistics
+        self.maxQueueTime = maxQueueTime
+        self.queueFullRetry = queueFullRetry
     }
 
     /// Why nothing can be generated now, nil when it can.

@@ -53,6 +53,12 @@ extension CompletionsService {
                 "running": .count(statistics.runningCount), "waiting": .count(statistics.waitingCount),
                 "free_kv_blocks": .count(statistics.freeBlockCount),
                 "total_kv_blocks": .count(statistics.totalBlockCount),
+                "cached_kv_blocks": .count(statistics.cachedBlockCount),
+                "waiting_tokens": .count(statistics.waitingTokenCount),
+                "started": .count(statistics.startedCount), "preemptions": .count(statistics.preemptionCount),
+                "prompt_tokens": .count(statistics.startedPromptTokenCount),
+                "cached_prompt_tokens": .count(statistics.cachedPromptTokenCount),
+                "retry_after": .count(statistics.retryAfterSeconds),
             ]))
     }
 }

@@ -33,6 +33,7 @@ struct ContrastiveDecoding {
         var ranking = ranking ?? ContrastiveRanking(hiddenSize: input.logits.stateSize)
         ranking.append(input.logits.states(of: input.logitsRows))
         self.ranking = ranking
+        group.seenCount = max(group.seenCount, input.rows.last?.range.upperBound ?? 0)
     }
 
     mutating func advance(

@@ -61,7 +61,8 @@ struct DecodingInput {
 
     /// Nothing of the group is pending.
     func isComplete(for group: SequenceGroup) -> Bool {
-        rows.allSatisfy { $0.range.upperBound == group.sequences[$0.sequence].tokens.count }
+        rows.count == group.sequences.count
+            && rows.allSatisfy { $0.range.upperBound == group.sequences[$0.sequence].tokens.count }
     }
 
     /// The group's rows of logits; they lie side by side.
@@ -76,7 +77,9 @@ struct DecodingInput {
 extension DecodingStep {
     /// Notes what the model thought of the prompt's tokens; false where a row is not usable.
     private func scorePrompt(of group: SequenceGroup, _ input: DecodingInput) -> Bool {
-        guard let topCount = group.request.report.promptLogprobCount else { return true }
+        guard let topCount = group.request.report.promptLogprobCount, group.generatedTokenCount == 0 else {
+            return true
+        }
         let tokens = group.request.promptTokens
         for row in input.rows {
             var next = row.range.upperBound - row.logitsRows.count + 1
@@ -87,12 +90,12 @@ extension DecodingStep {
                 next += 1
             }
         }
+        group.seenCount = max(group.seenCount, group.promptLogprobs.count)
         return true
     }
 
     private func promptEvents(of group: SequenceGroup) -> [GenerationEvent] {
         guard group.request.report.promptLogprobCount != nil, group.generatedTokenCount == 0 else { return [] }
-        defer { group.promptLogprobs = [] }
         return [.prompt(group.promptLogprobs)]
     }
 }
@@ -102,7 +105,8 @@ extension SequenceGroup {
     func finished(_ choice: Int, _ reason: FinishReason, beamScore: Float? = nil) -> GenerationEvent {
         .finished(
             FinishedChoice(
-                choice: choice, reason: reason, beamScore: beamScore, generatedTokenCount: generatedTokenCount))
+                choice: choice, reason: reason, beamScore: beamScore, generatedTokenCount: generatedTokenCount,
+                cachedTokenCount: record.cachedTokenCount))
     }
 
     func context(of sequence: TokenSequence) -> DecodingContext {

@@ -28,10 +28,29 @@ package struct EngineConfiguration: Sendable, Equatable {
     ///
     /// - Source: reliability.md section 14, 256.
     package var maxWaitingRequests: Int
+    /// Tokens of the prompts of these; a request that would make them more is refused, unless nothing waits.
+    ///
+    /// - Source: 256 prompts of 1,024 tokens, the median of the Azure conversation trace (2023): four bytes each, and a
+    ///   queue that is full by length before it is full by number holds longer prompts than most do.
+    package var maxWaitingTokens: Int
+    /// A request that has not started after so long is ended; nil waits for ever.
+    ///
+    /// - Source: the 60 s after which load balancers give up on an answer (nginx `proxy_read_timeout`).
+    package var maxQueueTime: Duration?
+    /// Requests that may start before an older one that waits: then it is its turn, whatever its priority or share.
+    ///
+    /// - Source: half of `maxRunningSequences`: who is overtaken waits for half a change of shift.
+    package var maxOvertakes: Int
+    /// Whether computed prefixes are kept for later requests.
+    package var cachesPrefixes: Bool
+    /// How long steps may take while somebody hears an answer; prompts get what that leaves.
+    package var pacing: StepPacing
 
     package init(
         blockSize: Int = 16, blockCount: Int, contextCount: Int, maxBatchTokens: Int = 512,
-        maxRunningSequences: Int = 64, maxScoredTokens: Int = 128, maxWaitingRequests: Int = 256
+        maxRunningSequences: Int = 64, maxScoredTokens: Int = 128, maxWaitingRequests: Int = 256,
+        maxWaitingTokens: Int = 262_144, maxQueueTime: Duration? = .seconds(60), maxOvertakes: Int = 32,
+        cachesPrefixes: Bool = true, pacing: StepPacing = .relative(2)
     ) {
         self.blockSize = blockSize
         self.blockCount = blockCount
@@ -40,6 +59,11 @@ package struct EngineConfiguration: Sendable, Equatable {
         self.maxRunningSequences = maxRunningSequences
         self.maxScoredTokens = maxScoredTokens
         self.maxWaitingRequests = maxWaitingRequests
+        self.maxWaitingTokens = maxWaitingTokens
+        self.maxQueueTime = maxQueueTime
+        self.maxOvertakes = maxOvertakes
+        self.cachesPrefixes = cachesPrefixes
+        self.pacing = pacing
     }
 
     /// Tokens, prompt and generated, that one request can have: the context, or the whole pool where that is smaller.
@@ -57,4 +81,14 @@ package struct EngineConfiguration: Sendable, Equatable {
         let own = request.ownBlockCount(blockSize: blockSize)
         return max(0, min(maxWidth, own == 0 ? maxWidth : room / own))
     }
+}
+
+/// The target for the time of a step that computes next tokens and parts of prompts together: the time between two tokens
+/// of a client.
+package enum StepPacing: Sendable, Equatable {
+    /// So many times what the same step takes without prompts, as measured while running.
+    case relative(Double)
+    case absolute(Duration)
+    /// Prompts take all that `maxBatchTokens` leaves.
+    case unlimited
 }

@@ -16,6 +16,9 @@ struct EngineLoop {
     private(set) var scheduler: Scheduler
     private var decoding = DecodingStep()
     private var statistics = EngineStatistics()
+    private var pacer: StepPacer
+    private var startRate = StartRate()
+    private let maxQueueTime: Duration?
     private var isClosing = false
 
     init(
@@ -29,6 +32,8 @@ struct EngineLoop {
         self.clock = clock
         forwardPass = forward
         scheduler = Scheduler(configuration)
+        pacer = StepPacer(configuration.pacing, maxBatchTokens: configuration.maxBatchTokens)
+        maxQueueTime = configuration.maxQueueTime
         record()
     }
 
@@ -39,13 +44,24 @@ struct EngineLoop {
 
     mutating func step() {
         apply(mailbox.drain())
-        let expired = scheduler.expire(at: clock())
+        let start = clock()
+        let expired = scheduler.expire(at: start)
         if !expired.isEmpty { publish(expired) }
-        let plan = scheduler.plan()
+        let plan = scheduler.plan(promptTokenLimit: pacer.promptTokenLimit(beside: scheduler.nextTokenCount))
         guard !plan.isEmpty else { return mailbox.wait() }
         let logits = forward(plan)
         let outcomes = decoding.decode(logits, plan, now: clock())
         publish(scheduler.commit(plan, outcomes))
+        measure(plan, since: start)
+    }
+
+    /// What a step took tells how much the next ones may take on, and how long who is refused should stay away.
+    private mutating func measure(_ plan: StepPlan, since start: UInt64) {
+        let duration = clock() &- start
+        pacer.record(
+            promptTokenCount: plan.batch.tokenCount - plan.nextTokenCount, nextTokenCount: plan.nextTokenCount,
+            duration: duration)
+        if !scheduler.waiting.isEmpty { startRate.record(startedCount: scheduler.counts.started, duration: duration) }
     }
 
     private mutating func apply(_ commands: [EngineCommand]) {
@@ -63,7 +79,7 @@ struct EngineLoop {
 
     /// A request for nothing is complete before it has cost anything.
     private mutating func submit(_ submission: Submission) {
-        let group = SequenceGroup(submission, tokenizer: tokenizer)
+        let group = SequenceGroup(submission, tokenizer: tokenizer, maxQueueTime: maxQueueTime)
         guard submission.request.isEmpty else { return scheduler.submit(group) }
         publish(Scheduler.publications(ending: group, .length))
     }
@@ -111,6 +127,13 @@ struct EngineLoop {
         statistics.waitingCount = scheduler.waiting.count
         statistics.freeBlockCount = scheduler.pool.freeCount
         statistics.totalBlockCount = scheduler.pool.blockCount
+        statistics.cachedBlockCount = scheduler.pool.cachedCount
+        statistics.waitingTokenCount = scheduler.waitingTokenCount
+        statistics.startedCount = scheduler.counts.started
+        statistics.preemptionCount = scheduler.counts.preemptions
+        statistics.startedPromptTokenCount = scheduler.counts.startedPromptTokens
+        statistics.cachedPromptTokenCount = scheduler.counts.cachedPromptTokens
+        statistics.retryAfterSeconds = startRate.retryAfterSeconds(waitingCount: scheduler.waiting.count)
         statistics.lastProgressNanoseconds = EngineStatistics.monotonicNanoseconds()
         mailbox.record(statistics)
     }

@@ -13,6 +13,21 @@ package struct EngineStatistics: Sendable, Equatable {
     /// Tokens that the model computed: of prompts, and generated ones but the last of each choice.
     package var computedTokenCount = 0
     package var generatedTokenCount = 0
+    /// Free blocks that still hold a prefix which a later request may find.
+    package var cachedBlockCount = 0
+    /// Tokens of the prompts that wait.
+    package var waitingTokenCount = 0
+    /// Times that a running request had to give back its blocks and wait again.
+    package var preemptionCount = 0
+    /// Prompt tokens of requests that have started, and how many of them came from the prefix cache.
+    package var startedPromptTokenCount = 0
+    package var cachedPromptTokenCount = 0
+    /// Requests that have started.
+    package var startedCount = 0
+    /// When a refused request may try again: by the rate of starts, what waits now has started then.
+    ///
+    /// - Units: seconds, 1…120.
+    package var retryAfterSeconds = 1
     /// When the engine last began or finished a step, or was woken by a request. Only of interest while not idle.
     ///
     /// - Units: nanoseconds of `monotonicNanoseconds()`.

@@ -22,7 +22,8 @@ package final class GenerationEngine: Sendable {
         configuration: EngineConfiguration, tokenizer: Tokenizer, logger: Logger,
         makeForward: @escaping @Sendable () throws -> Forward
     ) async throws {
-        let mailbox = Mailbox(maxWaitingRequests: configuration.maxWaitingRequests)
+        let mailbox = Mailbox(
+            maxWaitingRequests: configuration.maxWaitingRequests, maxWaitingTokens: configuration.maxWaitingTokens)
         self.configuration = configuration
         self.mailbox = mailbox
         try EngineThread.start {

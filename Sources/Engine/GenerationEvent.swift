@@ -52,19 +52,26 @@ package struct FinishedChoice: Sendable, Equatable {
     package var beamScore: Float?
     /// Tokens generated for the request so far: of the other choices, and of beams that lost.
     package var generatedTokenCount: Int
+    /// Tokens of the prompt that came from the prefix cache when the request was first served.
+    package var cachedTokenCount: Int
 
-    package init(choice: Int, reason: FinishReason, beamScore: Float? = nil, generatedTokenCount: Int = 0) {
+    package init(
+        choice: Int, reason: FinishReason, beamScore: Float? = nil, generatedTokenCount: Int = 0,
+        cachedTokenCount: Int = 0
+    ) {
         self.choice = choice
         self.reason = reason
         self.beamScore = beamScore
         self.generatedTokenCount = generatedTokenCount
+        self.cachedTokenCount = cachedTokenCount
     }
 }
 
 /// Why a request is not taken. Thrown at once, before anything is queued.
 package enum AdmissionError: Error, Sendable, Equatable {
-    /// Too many requests wait: 429.
-    case queueFull
+    /// Too many requests, or tokens of their prompts, wait: 429. By what was measured, those that wait now have started
+    /// after so many seconds.
+    case queueFull(retryAfter: Int)
     /// Shutting down: 503.
     case draining
     /// Prompt and `maxTokens` can never fit the context: 400. The number is what fits.

@@ -62,6 +62,32 @@ package struct GenerationReport: Sendable, Equatable {
     }
 }
 
+/// When a request is served beside others, and what it may share with them. None of it changes what is answered.
+package struct Scheduling: Sendable, Equatable {
+    /// Lower is served first; any number is a priority.
+    package var priority: Int
+    /// On whose account it is served: accounts of one priority share the engine by tokens. Nil is one account for all who
+    /// gave no name.
+    package var account: [UInt8]?
+    package var prefixCaching: PrefixCaching
+
+    /// With whom a request shares computed prefixes.
+    package enum PrefixCaching: Sendable, Equatable {
+        /// With requests of the same salt. Others cannot find out by the time to their first token what it asked.
+        case shared(salt: [UInt8])
+        /// With none: nothing computed before is used, nothing is kept for later.
+        case isolated
+    }
+
+    package init(
+        priority: Int = 0, account: [UInt8]? = nil, prefixCaching: PrefixCaching = .shared(salt: [])
+    ) {
+        self.priority = priority
+        self.account = account
+        self.prefixCaching = prefixCaching
+    }
+}
+
 /// One validated request for one continued prompt: nothing optional, everything in range for the served model.
 package struct GenerationRequest: Sendable, Equatable {
     /// At least one id, each inside the vocabulary.
@@ -71,16 +97,19 @@ package struct GenerationRequest: Sendable, Equatable {
     /// Prompt and `maxTokens` together fit the context.
     package var stop: StopConditions
     package var report: GenerationReport
+    package var scheduling: Scheduling
 
     package init(
         promptTokens: [TokenID], mode: DecodingMode, stop: StopConditions,
-        processing: LogitsProcessing = LogitsProcessing(), report: GenerationReport = GenerationReport()
+        processing: LogitsProcessing = LogitsProcessing(), report: GenerationReport = GenerationReport(),
+        scheduling: Scheduling = Scheduling()
     ) {
         self.promptTokens = promptTokens
         self.mode = mode
         self.stop = stop
         self.processing = processing
         self.report = report
+        self.scheduling = scheduling
     }
 
     /// Sequences that run together at most.

@@ -35,8 +35,10 @@ final class Mailbox: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
     private let maxWaitingRequests: Int
+    private let maxWaitingTokens: Int
     private var commands: [EngineCommand] = []
     private var submittedCount = 0
+    private var submittedTokenCount = 0
     private var nextNumber: UInt64 = 0
     private var isClosed = false
     private var snapshot = EngineStatistics()
@@ -44,8 +46,9 @@ final class Mailbox: @unchecked Sendable {
     private var startWaiters: [CheckedContinuation<Void, Never>] = []
     private var endWaiters: [CheckedContinuation<Void, Never>] = []
 
-    init(maxWaitingRequests: Int) {
+    init(maxWaitingRequests: Int, maxWaitingTokens: Int = .max) {
         self.maxWaitingRequests = maxWaitingRequests
+        self.maxWaitingTokens = maxWaitingTokens
         mutex = .allocate(capacity: 1)
         condition = .allocate(capacity: 1)
         pthread_mutex_init(mutex, nil)
@@ -80,15 +83,25 @@ extension Mailbox {
     func submit(_ submission: Submission) throws(AdmissionError) {
         try locked { () throws(AdmissionError) in
             guard !isClosed else { throw .draining }
-            guard submittedCount + snapshot.waitingCount < maxWaitingRequests else { throw .queueFull }
+            let tokenCount = submission.request.promptTokens.count
+            guard hasRoom(for: tokenCount) else { throw .queueFull(retryAfter: snapshot.retryAfterSeconds) }
             // Who was idle owes progress from now on, not from when it went idle.
             if snapshot.isIdle && submittedCount == 0 {
                 snapshot.lastProgressNanoseconds = EngineStatistics.monotonicNanoseconds()
             }
             submittedCount += 1
+            submittedTokenCount += tokenCount
             commands.append(.submit(submission))
             pthread_cond_signal(condition)
         }
+    }
+
+    /// Whether one more request may wait. A prompt that is longer than all that may wait does so alone.
+    private func hasRoom(for tokenCount: Int) -> Bool {
+        let waitingCount = submittedCount + snapshot.waitingCount
+        let waitingTokenCount = submittedTokenCount + snapshot.waitingTokenCount
+        return waitingCount == 0
+            || waitingCount < maxWaitingRequests && tokenCount <= maxWaitingTokens - waitingTokenCount
     }
 
     /// Does nothing when the request has ended.
@@ -113,6 +126,7 @@ extension Mailbox {
         locked {
             var statistics = snapshot
             statistics.waitingCount += submittedCount
+            statistics.waitingTokenCount += submittedTokenCount
             return statistics
         }
     }
@@ -144,7 +158,9 @@ extension Mailbox {
     func drain() -> [EngineCommand] {
         locked {
             snapshot.waitingCount += submittedCount
+            snapshot.waitingTokenCount += submittedTokenCount
             submittedCount = 0
+            submittedTokenCount = 0
             defer { commands = [] }
             return commands
         }

@@ -57,6 +57,14 @@ extension SequenceGroup {
         return growth.reason.map { [delta, finished(choice, $0)] } ?? [delta]
     }
 
+    /// Ends a choice from outside. Where the time is over, what it held back is its client's.
+    func ending(_ choice: Int, _ reason: FinishReason) -> [GenerationEvent] {
+        guard reason == .maxTime, case .sampling = strategy, generatedTokenCount > 0,
+            var sequence = sequences.first(where: { $0.choice == choice })
+        else { return [finished(choice, reason)] }
+        return ending(&sequence, reason)
+    }
+
     /// Ends a choice without a token: what it held back, and the end.
     func ending(_ sequence: inout TokenSequence, _ reason: FinishReason) -> [GenerationEvent] {
         let rest = sequence.finish()

@@ -1,20 +1,38 @@
-import DequeModule
 import InferenceTypes
 
-/// Decides who runs next and with which memory: whole groups, in the order of their arrival. A value without clock,
-/// log, I/O or float. It never learns how a group decodes: sequences fork, grow and end.
+/// Decides who runs next and with which memory: whole groups, the most urgent first. A value without clock, log, I/O or
+/// float. It never learns how a group decodes: sequences fork, grow and end.
+///
+/// Blocks are given out when they are needed. When none is left, the group of the lowest rank gives back its own and is
+/// computed anew later; the first in rank never does, and fits alone, so that there is always progress.
 struct Scheduler {
-    private let configuration: EngineConfiguration
-    private(set) var pool: BlockPool
-    private(set) var waiting: Deque<SequenceGroup> = []
-    /// In the order of admission.
-    private(set) var running: [SequenceGroup] = []
-    /// Blocks that all running groups hold when each has grown as far as it may. Admission keeps it within the pool, so
-    /// that a running group always finds its next block: while nothing can be preempted, nothing else rules out that
-    /// two groups wait for each other's blocks. Preemption replaces it.
-    private(set) var reservedBlockCount = 0
+    /// Times that a group may lose its blocks without having generated a token in between; from then on it is protected,
+    /// and starts only where its worst case fits beside the others'.
+    ///
+    /// - Source: twice is bad luck.
+    static let maxFruitlessPreemptions = 3
+
+    let configuration: EngineConfiguration
+    var pool: BlockPool
+    /// In the order of arrival. Who was preempted waits among them.
+    var waiting: [SequenceGroup] = []
+    /// The first in rank first.
+    var running: [SequenceGroup] = []
+    var shares = AccountShares()
+    var counts = Counts()
+    /// Starts in a row that overtook the oldest waiting group.
+    var overtakeCount = 0
     /// The step being planned; kept for its memory.
-    private var step = StepPlan()
+    var step = StepPlan()
+    private var arrivalCount = 0
+
+    /// What happened since the start.
+    struct Counts: Equatable {
+        var started = 0
+        var startedPromptTokens = 0
+        var cachedPromptTokens = 0
+        var preemptions = 0
+    }
 
     init(_ configuration: EngineConfiguration) {
         self.configuration = configuration
@@ -23,19 +41,28 @@ struct Scheduler {
 
     var isIdle: Bool { waiting.isEmpty && running.isEmpty }
 
+    /// Next tokens that the groups which run are due.
+    var nextTokenCount: Int { running.reduce(0) { $0 + $1.nextTokenCount } }
+
+    var waitingTokenCount: Int { waiting.reduce(0) { $0 + $1.request.promptTokens.count } }
+
     /// - Requires: the group fits the pool when it is alone.
     mutating func submit(_ group: SequenceGroup) {
         precondition(worstCase(group) <= configuration.blockCount, "a group that can never fit would block the queue")
+        arrivalCount += 1
+        group.record.arrival = arrivalCount
+        group.record.account = shares.enter(group.request.scheduling.account)
         waiting.append(group)
         assert(checkInvariants())
     }
 
-    /// What the next step computes: one token for each sequence that runs, then prompts, in one budget of tokens.
-    mutating func plan() -> StepPlan {
+    /// What the next step computes: one token for each sequence that runs, and of prompts what one budget of tokens leaves.
+    ///
+    /// - Parameter promptTokenLimit: tokens of prompts beside somebody's next token; without one the budget is theirs.
+    mutating func plan(promptTokenLimit: Int = .max) -> StepPlan {
         step.removeAll()
-        var budget = Budget(tokens: configuration.maxBatchTokens, scored: configuration.maxScoredTokens)
-        continueRunning(&budget)
-        admitWaiting(&budget)
+        startWaiting(promptTokenLimit)
+        scheduleRunning(promptTokenLimit)
         assert(checkInvariants())
         return step
     }
@@ -46,13 +73,12 @@ struct Scheduler {
         precondition(outcomes.count == plan.parts.count)
         var publications: [Publication] = []
         for (part, outcome) in zip(plan.parts, outcomes) {
-            for row in plan.rows[part.rows] {
-                part.group.sequences[row.sequence].markComputed(upTo: row.range.upperBound)
-            }
             switch outcome {
-            case .pending: break
+            case .pending: keepComputed(plan.rows[part.rows], of: part.group)
             case .advanced(let successors, let events):
+                keepComputed(plan.rows[part.rows], of: part.group)
                 replaceSequences(of: part.group, by: successors)
+                charge(part.group)
                 for event in events { Self.publish(event, of: part.group, &publications) }
             case .failed(let message): finishAll(part.group, .failed(message), &publications)
             }
@@ -65,95 +91,17 @@ struct Scheduler {
     /// Ends a request wherever it is, unless it has ended: then the request to cancel came late and means nothing.
     mutating func cancel(_ id: RequestID) -> [Publication] { end(.cancelled) { $0.id == id } }
 
-    /// Ends the requests whose time is over and who have heard nothing; the others end with their next token.
+    /// Ends the requests whose time is over: those that have heard nothing or wait, for the others end with their next
+    /// token; and those that waited too long to start.
     mutating func expire(at now: UInt64) -> [Publication] {
-        end(.maxTime) { $0.isLate(now) && $0.generatedTokenCount == 0 }
+        let late = end(.maxTime) { $0.isLate(now) && ($0.generatedTokenCount == 0 || $0.isComputedAnew) }
+        return late + end(.queueTimeout) { $0.hasWaitedTooLong(now) }
     }
 
     /// Ends every request.
     mutating func endAll(_ reason: FinishReason) -> [Publication] { end(reason) { _ in true } }
-}
 
-// MARK: - Planning
-
-extension Scheduler {
-    /// What a step may still take.
-    private struct Budget {
-        var tokens: Int
-        /// Positions of prompts whose logits are wanted.
-        var scored: Int
-    }
-
-    /// Next tokens before prompts: a long prompt does not delay who already hears an answer.
-    private mutating func continueRunning(_ budget: inout Budget) {
-        for group in running where !group.isCatchingUp { schedule(group, &budget) }
-        for group in running where group.isCatchingUp { schedule(group, &budget) }
-    }
-
-    /// Admits from the head of the queue while the head fits; who stands behind it does not overtake.
-    private mutating func admitWaiting(_ budget: inout Budget) {
-        var width = running.reduce(0) { $0 + $1.width }
-        while budget.tokens > 0, let group = waiting.first {
-            width += group.width
-            guard width <= configuration.maxWidth,
-                reservedBlockCount + worstCase(group) <= configuration.blockCount
-            else { return }
-            waiting.removeFirst()
-            running.append(group)
-            reservedBlockCount += worstCase(group)
-            schedule(group, &budget)
-        }
-    }
-
-    /// Plans the rows of a group. One sequence takes what the budget has left; several advance together or not at all,
-    /// because their strategy compares them.
-    private mutating func schedule(_ group: SequenceGroup, _ budget: inout Budget) {
-        guard budget.tokens > 0, group.sequences.count == 1 || group.pendingCount <= budget.tokens else { return }
-        let counts = group.sequences.map { rowCount(of: $0, in: group, &budget) }
-        guard !counts.contains(0) else { return }
-        step.beginPart(group)
-        for (index, count) in counts.enumerated() {
-            let start = group.sequences[index].computedCount
-            makeWritable(&group.sequences[index])
-            extendBlockTable(of: &group.sequences[index], toCover: start + count)
-            step.appendRow(sequence: index, range: start..<start + count, blockSize: configuration.blockSize)
-        }
-    }
-
-    /// Tokens of a sequence that the budget still has room for, taken off it. A running sequence always has its one row
-    /// of logits, so that only a prompt that is looked at whole asks for more.
-    private func rowCount(of sequence: TokenSequence, in group: SequenceGroup, _ budget: inout Budget) -> Int {
-        var count = min(sequence.pendingCount, budget.tokens)
-        if group.request.looksAtWholePrompt, sequence.generatedCount == 0 {
-            count = min(count, budget.scored)
-            budget.scored -= count
-        }
-        budget.tokens -= count
-        return count
-    }
-
-    /// Copy on write: the block that the next token goes to is this sequence's alone.
-    private mutating func makeWritable(_ sequence: inout TokenSequence) {
-        let (index, offset) = sequence.computedCount.quotientAndRemainder(dividingBy: configuration.blockSize)
-        guard offset > 0, pool.referenceCount(of: sequence.blockTable[index]) > 1 else { return }
-        let copy = reservedBlock()
-        step.copyBlock(sequence.blockTable[index], to: copy)
-        pool.release([sequence.blockTable[index]])
-        sequence.blockTable[index] = copy
-    }
-
-    private mutating func extendBlockTable(of sequence: inout TokenSequence, toCover count: Int) {
-        while sequence.blockTable.count * configuration.blockSize < count {
-            sequence.blockTable.append(reservedBlock())
-        }
-    }
-
-    private mutating func reservedBlock() -> Int32 {
-        guard let block = pool.allocate() else { preconditionFailure("admission reserved this block") }
-        return block
-    }
-
-    private func worstCase(_ group: SequenceGroup) -> Int {
+    func worstCase(_ group: SequenceGroup) -> Int {
         group.request.worstCaseBlockCount(blockSize: configuration.blockSize)
     }
 }
@@ -161,22 +109,51 @@ extension Scheduler {
 // MARK: - Committing
 
 extension Scheduler {
+    /// Counts rows as computed, and makes the blocks that they filled findable.
+    private mutating func keepComputed(_ rows: ArraySlice<StepPlan.Row>, of group: SequenceGroup) {
+        let size = configuration.blockSize
+        for row in rows {
+            group.sequences[row.sequence].markComputed(upTo: row.range.upperBound)
+            for index in row.range.lowerBound / size..<row.range.upperBound / size {
+                register(blockAt: index, of: &group.sequences[row.sequence], group)
+            }
+        }
+    }
+
+    private mutating func register(blockAt index: Int, of sequence: inout TokenSequence, _ group: SequenceGroup) {
+        let size = configuration.blockSize
+        let tokens = index * size..<(index + 1) * size
+        sequence.blockTable[index] = pool.register(
+            sequence.blockTable[index], after: index > 0 ? sequence.blockTable[index - 1] : nil,
+            tokens: sequence.tokens[tokens], scope(of: group))
+        if let scores = group.promptScores(of: tokens) { pool.note(scores, of: sequence.blockTable[index]) }
+    }
+
     /// The first successor of a sequence takes over its hold on the blocks, each further one adds a hold, and the blocks
     /// of a sequence without successor lose one.
     private mutating func replaceSequences(of group: SequenceGroup, by successors: [Successor]) {
         var isContinued = Array(repeating: false, count: group.sequences.count)
-        let computedCounts = group.sequences.map(\.computedCount)
         var sequences: [TokenSequence] = []
         for var successor in successors {
-            if isContinued[successor.parent] { pool.retain(successor.sequence.blockTable) }
+            let parent = group.sequences[successor.parent]
+            if isContinued[successor.parent] { pool.retain(parent.blockTable) }
             isContinued[successor.parent] = true
-            successor.sequence.markComputed(upTo: computedCounts[successor.parent])
+            successor.sequence.succeed(parent)
             sequences.append(successor.sequence)
         }
         for (index, sequence) in group.sequences.enumerated() where !isContinued[index] {
-            pool.release(sequence.blockTable)
+            pool.release(sequence.blockTable, keepsPrefixes: keepsPrefixes(of: group))
         }
         group.sequences = sequences
+    }
+
+    /// Tokens that were generated are served, whether they are kept or not.
+    private mutating func charge(_ group: SequenceGroup) {
+        let count = group.generatedTokenCount - group.record.chargedTokenCount
+        guard count > 0 else { return }
+        group.record.chargedTokenCount += count
+        group.record.fruitlessPreemptionCount = 0
+        shares.charge(count * AccountShares.generatedWeight, to: group.record.account)
     }
 
     private static func publish(
@@ -189,14 +166,16 @@ extension Scheduler {
     private mutating func finishAll(
         _ group: SequenceGroup, _ reason: FinishReason, _ publications: inout [Publication]
     ) {
-        replaceSequences(of: group, by: [])
         publications += Self.publications(ending: group, reason)
+        replaceSequences(of: group, by: [])
     }
 
     /// Ends what is open of a group.
     static func publications(ending group: SequenceGroup, _ reason: FinishReason) -> [Publication] {
         var publications: [Publication] = []
-        for choice in group.openChoices { publish(group.finished(choice, reason), of: group, &publications) }
+        for choice in group.openChoices {
+            for event in group.ending(choice, reason) { publish(event, of: group, &publications) }
+        }
         return publications
     }
 
@@ -206,41 +185,45 @@ extension Scheduler {
         for group in waiting where isMeant(group) { finishAll(group, reason, &publications) }
         guard !publications.isEmpty else { return [] }
         removeFinished()
-        waiting.removeAll { $0.isFinished }
         assert(checkInvariants())
         return publications
     }
 
     private mutating func removeFinished() {
-        for group in running where group.isFinished {
+        for group in running + waiting where group.isFinished {
             // What a strategy still kept, such as beams that lost.
             replaceSequences(of: group, by: [])
-            reservedBlockCount -= worstCase(group)
+            shares.leave(group.record.account)
         }
         running.removeAll { $0.isFinished }
+        waiting.removeAll { $0.isFinished }
     }
 }
 
 // MARK: - Invariants
 
 extension Scheduler {
-    /// Every held block is in exactly as many tables as the pool counts, every table covers what is computed, waiting
-    /// groups hold nothing, and nothing is promised twice. True, so that it stands in an `assert`.
+    /// Every held block is in exactly as many tables as the pool counts, every table covers what is computed, what is full
+    /// is registered, and waiting groups hold nothing. True, so that it stands in an `assert`.
     func checkInvariants() -> Bool {
         var holders = Array(repeating: 0, count: pool.blockCount)
         for sequence in running.flatMap(\.sequences) {
             for block in sequence.blockTable { holders[Int(block)] += 1 }
             precondition(sequence.computedCount <= sequence.blockTable.count * configuration.blockSize)
             precondition((sequence.blockTable.count - 1) * configuration.blockSize < sequence.tokens.count)
+            for block in sequence.blockTable.prefix(sequence.computedCount / configuration.blockSize) {
+                precondition(pool.isRegistered(block))
+            }
         }
         for block in holders.indices { precondition(holders[block] == pool.referenceCount(of: Int32(block))) }
         for group in running {
             precondition(!group.sequences.isEmpty && group.sequences.count <= group.width)
             precondition(Set(group.sequences.flatMap(\.blockTable)).count <= worstCase(group))
         }
-        precondition(waiting.allSatisfy { $0.sequences.allSatisfy(\.blockTable.isEmpty) })
-        precondition(reservedBlockCount == running.reduce(0) { $0 + worstCase($1) })
-        precondition(reservedBlockCount <= pool.blockCount)
+        precondition(running.indices.dropFirst().allSatisfy { running[$0 - 1].rank < running[$0].rank })
+        precondition(
+            waiting.indices.dropFirst().allSatisfy { waiting[$0 - 1].record.arrival < waiting[$0].record.arrival })
+        precondition(waiting.allSatisfy { $0.sequences.allSatisfy { $0.blockTable.isEmpty && $0.computedCount == 0 } })
         precondition(Set((running + waiting).map(\.id)).count == running.count + waiting.count)
         return pool.checkInvariants()
     }

@@ -27,6 +27,8 @@ final class SequenceGroup {
     ///
     /// - Units: nanoseconds of `EngineStatistics.monotonicNanoseconds()`.
     let deadline: UInt64?
+    /// When it has waited too long to start.
+    let queueDeadline: UInt64?
     /// Ids that end a choice, ascending.
     let ends: [TokenID]
     var strategy: DecodingStrategy
@@ -34,17 +36,23 @@ final class SequenceGroup {
     var sequences: [TokenSequence]
     /// Choices that the client has not heard the end of.
     private(set) var openChoices: [Int]
-    /// Of the prompt's tokens but the first, as far as they are computed.
+    /// Of the prompt's tokens but the first, as far as they are known.
     var promptLogprobs: [TokenLogprobs] = []
+    /// Positions of the prompt whose logits or states were looked at, where the request looks at the whole prompt. They
+    /// need not be looked at again when the group is computed anew.
+    var seenCount = 0
     /// Tokens that were generated, kept or not.
     var generatedTokenCount = 0
+    /// What the scheduler knows of it.
+    var record = SchedulingRecord()
 
-    init(_ submission: Submission, tokenizer: Tokenizer) {
+    init(_ submission: Submission, tokenizer: Tokenizer, maxQueueTime: Duration? = nil) {
         let request = submission.request
         self.request = request
         id = submission.id
         sink = submission.sink
         deadline = request.stop.maxTime.map { submission.arrival &+ $0.nanoseconds }
+        queueDeadline = maxQueueTime.map { submission.arrival &+ $0.nanoseconds }
         ends = request.stop.endOfSequence.union(request.stop.stopTokens).sorted()
         openChoices = Array(request.choices)
         sequences = [
@@ -72,14 +80,70 @@ final class SequenceGroup {
     /// More is pending than the next token of each sequence: a prompt, or something to compute anew.
     var isCatchingUp: Bool { sequences.contains { $0.pendingCount > 1 } }
 
-    /// The first position of a sequence whose logits are wanted.
-    var firstLogitsPosition: Int { request.looksAtWholePrompt ? 0 : request.promptTokens.count - 1 }
+    /// Sequences whose next token a step computes for certain.
+    var nextTokenCount: Int { isCatchingUp ? 0 : sequences.count }
+
+    /// The first position of a sequence whose logits are wanted: the last one, or of a prompt that is looked at whole the
+    /// first one that was not seen.
+    func firstLogitsPosition(of sequence: TokenSequence) -> Int {
+        request.looksAtWholePrompt && sequence.generatedCount == 0 ? seenCount : sequence.tokens.count - 1
+    }
 
     func isLate(_ now: UInt64) -> Bool { deadline.map { now >= $0 } ?? false }
+
+    /// It waits since `queueDeadline` and has not started.
+    func hasWaitedTooLong(_ now: UInt64) -> Bool {
+        !record.hasStarted && (queueDeadline.map { now >= $0 } ?? false)
+    }
+
+    /// It lost its blocks, and no part of it has been computed since.
+    var isComputedAnew: Bool { sequences.allSatisfy { $0.blockTable.isEmpty } }
 
     func close(_ choice: Int) {
         precondition(openChoices.contains(choice), "a choice ends once")
         openChoices.removeAll { $0 == choice }
+    }
+}
+
+/// What the scheduler remembers of a group.
+struct SchedulingRecord {
+    /// Place in the order of arrival.
+    var arrival = 0
+    /// Its account's number in `AccountShares`.
+    var account = 0
+    /// Its turn came by waiting: nobody overtakes or displaces it any more but those whose turn came so, too.
+    var isProtected = false
+    var hasStarted = false
+    /// Prompt tokens that came from the prefix cache when it started.
+    var cachedTokenCount = 0
+    /// Generated tokens that its account was charged for.
+    var chargedTokenCount = 0
+    var preemptionCount = 0
+    /// Times that it lost its blocks since it last generated a token.
+    var fruitlessPreemptionCount = 0
+}
+
+/// Who comes first: in a step, and when blocks run out. The last one loses them.
+struct Rank: Comparable {
+    var isUnprotected: Bool
+    var priority: Int
+    var arrival: Int
+
+    static func < (a: Rank, b: Rank) -> Bool {
+        (a.isUnprotected ? 1 : 0, a.priority, a.arrival) < (b.isUnprotected ? 1 : 0, b.priority, b.arrival)
+    }
+}
+
+extension SequenceGroup {
+    var rank: Rank {
+        Rank(
+            isUnprotected: !record.isProtected, priority: request.scheduling.priority, arrival: record.arrival)
+    }
+
+    /// Whether it has to make room for another that is to start: only for what is more urgent by priority or by its turn.
+    func yields(to other: SequenceGroup) -> Bool {
+        guard !record.isProtected else { return false }
+        return other.record.isProtected || other.request.scheduling.priority < request.scheduling.priority
     }
 }
 
@@ -94,9 +158,10 @@ extension GenerationRequest {
     }
 
     /// Logits, or the states behind them, are wanted for the prompt's tokens, too.
-    var looksAtWholePrompt: Bool {
-        if case .contrastive = mode { return true }
-        return report.promptLogprobCount != nil
+    var looksAtWholePrompt: Bool { looksAtStates || report.promptLogprobCount != nil }
+
+    var looksAtStates: Bool {
+        if case .contrastive = mode { true } else { false }
     }
 
     /// There is nothing to compute.

@@ -24,11 +24,14 @@ struct StepPlan {
     private(set) var batch = BatchPlan()
     private(set) var rows: [Row] = []
     private(set) var parts: [Part] = []
+    /// Rows that are somebody's next token; the others catch up.
+    private(set) var nextTokenCount = 0
 
     var isEmpty: Bool { rows.isEmpty }
 
     /// Opens the part of a group; its rows follow.
     mutating func beginPart(_ group: SequenceGroup) {
+        nextTokenCount += group.nextTokenCount
         parts.append(Part(group: group, rows: rows.count..<rows.count))
     }
 
@@ -36,11 +39,12 @@ struct StepPlan {
     mutating func appendRow(sequence index: Int, range: Range<Int>, blockSize: Int) {
         let group = parts[parts.count - 1].group
         let sequence = group.sequences[index]
-        let wanted = min(max(group.firstLogitsPosition, range.lowerBound), range.upperBound)..<range.upperBound
+        let first = group.firstLogitsPosition(of: sequence)
+        let wanted = min(max(first, range.lowerBound), range.upperBound)..<range.upperBound
         let firstLogitsRow = batch.logitsIndices.count
         batch.appendRow(
-            tokens: sequence.tokens, range: range, blockTable: sequence.blockTable, blockSize: blockSize,
-            wantsLogits: wanted)
+            tokens: sequence.tokens, range: range, cachedCount: sequence.cachedCount, blockTable: sequence.blockTable,
+            blockSize: blockSize, wantsLogits: wanted)
         rows.append(
             Row(sequence: index, range: range, logitsRows: firstLogitsRow..<firstLogitsRow + wanted.count))
         parts[parts.count - 1].rows = parts[parts.count - 1].rows.lowerBound..<rows.count
@@ -56,5 +60,6 @@ struct StepPlan {
         batch.removeAll()
         rows.removeAll(keepingCapacity: true)
         parts.removeAll(keepingCapacity: true)
+        nextTokenCount = 0
     }
 }

@@ -11,6 +11,9 @@ struct TokenSequence {
     /// Tokens whose K and V are in the cache. The others are pending, whether they come from a prompt, from sampling or
     /// from being computed anew.
     private(set) var computedCount = 0
+    /// Tokens whose K and V were there when the sequence began. They may be more than those that count as computed: the
+    /// last token of a prompt is computed for its logits even where all of it is cached.
+    private(set) var cachedCount = 0
     /// Block of tokens `i × block size ..<`: covers what is computed and what the current step computes.
     var blockTable: [Int32] = []
     private var speller: TextSpeller
@@ -28,6 +31,29 @@ struct TokenSequence {
     mutating func markComputed(upTo count: Int) {
         precondition(computedCount <= count && count <= tokens.count)
         computedCount = count
+    }
+
+    /// Begins with blocks that hold its first tokens.
+    ///
+    /// - Parameter limit: tokens that may count as computed.
+    mutating func begin(with prefix: [Int32], blockSize: Int, limit: Int) {
+        precondition(blockTable.isEmpty && computedCount == 0)
+        blockTable = prefix
+        cachedCount = prefix.count * blockSize
+        computedCount = min(cachedCount, limit)
+    }
+
+    /// Takes the place of the sequence that it is a copy of.
+    mutating func succeed(_ parent: TokenSequence) {
+        blockTable = parent.blockTable
+        computedCount = parent.computedCount
+    }
+
+    /// All of it is to be computed anew.
+    mutating func loseBlocks() {
+        blockTable = []
+        computedCount = 0
+        cachedCount = 0
     }
 }
 

@@ -10,6 +10,8 @@ package enum FinishReason: Sendable, Equatable {
     case length
     /// The time that the request gave itself is over.
     case maxTime
+    /// It waited longer than a request may, and nothing of it was computed.
+    case queueTimeout
     /// The request's own rules masked every token.
     case exhausted
     /// The client hung up or asked for it.

@@ -12,20 +12,30 @@ struct Activations {
     private let arena: Arena
 
     init(_ configuration: ModelConfiguration, tokenCapacity: Int, logitsCapacity: Int) {
-        let pairs = configuration.rotaryDimension / 2
-        let widths = [
-            configuration.hiddenSize, configuration.hiddenSize, configuration.querySize, configuration.keyValueSize,
-            configuration.keyValueSize, configuration.querySize, configuration.feedForwardSize,
-            configuration.feedForwardSize, pairs, pairs,
-        ]
         let arena = Arena(
-            capacity: widths.map { Arena.footprint($0 * tokenCapacity) }.reduce(0, +)
-                + Arena.footprint(configuration.hiddenSize * logitsCapacity))
-        let rows = widths.map { arena.allocateRows(tokenCapacity, $0) }
+            capacity: Self.floatCount(
+                configuration, tokenCapacity: tokenCapacity, logitsCapacity: logitsCapacity))
+        let rows = Self.widths(configuration).map { arena.allocateRows(tokenCapacity, $0) }
         (hidden, normed, queries, keys, values) = (rows[0], rows[1], rows[2], rows[3], rows[4])
         (attended, gate, up, cosines, sines) = (rows[5], rows[6], rows[7], rows[8].base, rows[9].base)
         selected = arena.allocateRows(logitsCapacity, configuration.hiddenSize)
         self.arena = arena
+    }
+
+    /// Floats of all buffers together.
+    static func floatCount(_ configuration: ModelConfiguration, tokenCapacity: Int, logitsCapacity: Int) -> Int {
+        widths(configuration).map { Arena.footprint($0 * tokenCapacity) }.reduce(0, +)
+            + Arena.footprint(configuration.hiddenSize * logitsCapacity)
+    }
+
+    /// Floats of a token in each buffer.
+    private static func widths(_ configuration: ModelConfiguration) -> [Int] {
+        let pairs = configuration.rotaryDimension / 2
+        return [
+            configuration.hiddenSize, configuration.hiddenSize, configuration.querySize, configuration.keyValueSize,
+            configuration.keyValueSize, configuration.querySize, configuration.feedForwardSize,
+            configuration.feedForwardSize, pairs, pairs,
+        ]
     }
 }
 

@@ -22,7 +22,8 @@ package struct BatchPlan: Sendable {
     package private(set) var tokens: [TokenID] = []
     /// `[T]` position of each token in its sequence.
     package private(set) var positions: [Int32] = []
-    /// `[T]` where each token's K and V go: block × block size + offset.
+    /// `[T]` where each token's K and V go: block × block size + offset; `storedSlot` where they are there already and
+    /// must not be written, because others read them.
     package private(set) var slots: [Int32] = []
     /// `[R + 1]` first token of each row; the last entry is T.
     package private(set) var rowStarts: [Int32] = [0]
@@ -36,6 +37,9 @@ package struct BatchPlan: Sendable {
     package private(set) var logitsIndices: [Int32] = []
     package var blockCopies: [BlockCopy] = []
 
+    /// - Source: `nt_kv_write`.
+    package static let storedSlot: Int32 = -1
+
     package init() {}
 
     package var tokenCount: Int { tokens.count }
@@ -44,10 +48,13 @@ package struct BatchPlan: Sendable {
 
     /// Appends a row: tokens `range` of a sequence, whose blocks hold `blockSize` tokens each.
     ///
-    /// - Parameter wantsLogits: which positions of `range` want logits; each becomes one row of `Logits`, in order.
+    /// - Parameters:
+    ///   - cachedCount: tokens of the sequence whose K and V are there, computed before.
+    ///   - wantsLogits: which positions of `range` want logits; each becomes one row of `Logits`, in order.
     /// - Requires: `blockTable` covers `range`; `wantsLogits` lies inside `range`.
     package mutating func appendRow(
-        tokens all: [TokenID], range: Range<Int>, blockTable: [Int32], blockSize: Int, wantsLogits: Range<Int>
+        tokens all: [TokenID], range: Range<Int>, cachedCount: Int = 0, blockTable: [Int32], blockSize: Int,
+        wantsLogits: Range<Int>
     ) {
         precondition(!range.isEmpty && range.upperBound <= blockTable.count * blockSize)
         precondition(wantsLogits.isEmpty || range.contains(wantsLogits.lowerBound))
@@ -56,7 +63,8 @@ package struct BatchPlan: Sendable {
             if wantsLogits.contains(position) { logitsIndices.append(Int32(tokens.count)) }
             tokens.append(all[position])
             positions.append(Int32(position))
-            slots.append(blockTable[position / blockSize] * Int32(blockSize) + Int32(position % blockSize))
+            let slot = blockTable[position / blockSize] * Int32(blockSize) + Int32(position % blockSize)
+            slots.append(position < cachedCount ? Self.storedSlot : slot)
         }
         rowStarts.append(Int32(tokens.count))
         contextCounts.append(Int32(range.upperBound))

@@ -14,4 +14,15 @@ package struct MemoryEstimate: Sendable, Equatable {
         blockByteCount = KVCache.blockByteCount(checkpoint.configuration, blockSize: blockSize)
         contextByteCount = blockByteCount * ((contextCount + blockSize - 1) / blockSize)
     }
+
+    /// What a step of the largest size works in, beside the KV cache: activations, logits, scratch of the threads.
+    package static func workingByteCount(
+        _ configuration: ModelConfiguration, _ capacity: RunnerCapacity, threadCount: Int
+    ) -> Int {
+        let activations = Activations.floatCount(
+            configuration, tokenCapacity: capacity.tokenCount, logitsCapacity: capacity.logitsCount)
+        let scratch = ModelRunner.scratchFloatCount(configuration, capacity) * threadCount
+        let logits = configuration.vocabularyCount * capacity.logitsCount
+        return (activations + scratch + logits) * MemoryLayout<Float>.stride
+    }
 }

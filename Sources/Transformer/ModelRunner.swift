@@ -57,7 +57,8 @@ package final class ModelRunner {
         tokenRows = [Int32](repeating: 0, count: capacity.tokenCount)
     }
 
-    private static func scratchFloatCount(_ configuration: ModelConfiguration, _ capacity: RunnerCapacity) -> Int {
+    /// Floats of scratch for each thread.
+    static func scratchFloatCount(_ configuration: ModelConfiguration, _ capacity: RunnerCapacity) -> Int {
         let columnCounts = [configuration.hiddenSize, configuration.querySize, configuration.feedForwardSize]
         let attention = Workers.attentionScratch(
             contextCount: capacity.contextCount,

@@ -44,5 +44,8 @@ enum Readable {
         return "\((milliseconds / 10).rounded() / 100) s"
     }
 
+    /// `2` rather than `2.0`.
+    static func number(_ value: Double) -> String { Int(exactly: value).map { "\($0)" } ?? "\(value)" }
+
     private static func oneDecimal(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
 }

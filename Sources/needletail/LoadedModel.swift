@@ -12,16 +12,20 @@ struct LoadedModel: Sendable {
     let checkpoint: Checkpoint
     let tokenizer: Tokenizer
     let engineConfiguration: EngineConfiguration
+    let memoryPlan: MemoryPlan
+    /// Bytes that the program may use.
+    let memory: Int
     let threadCount: Int
     /// Beams of one request at most.
     let maxBeamCount: Int
     /// Logprobs of one position at most.
     let maxLogprobs: Int
 
-    /// Opens files and reads the tokeniser; touches no weight.
+    /// Opens files and reads the tokeniser; touches no weight, and does not ask whether there is memory to serve it.
     ///
+    /// - Parameter memory: bytes that the program may use.
     /// - Throws: `StartError` with the file, the section and what was expected.
-    init(_ options: ModelOptions) throws(StartError) {
+    init(_ options: ModelOptions, memory: Int = MachineLimits.memoryByteCount) throws(StartError) {
         do throws(CheckpointError) { checkpoint = try Self.openCheckpoint(options.model) } catch {
             throw StartError("cannot open the model: \(error)")
         }
@@ -38,7 +42,8 @@ struct LoadedModel: Sendable {
         threadCount = options.threads ?? MachineLimits.processorCount
         maxBeamCount = options.maxNumBeams
         maxLogprobs = options.maxLogprobs
-        engineConfiguration = try Self.sizes(options, checkpoint)
+        self.memory = memory
+        (engineConfiguration, memoryPlan) = try Self.sizes(options, checkpoint, threadCount, memory)
     }
 
     /// Name of the embedded model.
@@ -57,48 +62,54 @@ struct LoadedModel: Sendable {
     /// What these take at most, unless one context takes more: the cache is touched at start, which should stay quick.
     private static let defaultCacheByteCount = 512 << 20
 
-    private static func defaultCache(_ estimate: MemoryEstimate) -> Int {
+    /// Within a quarter of the memory and what the rest leaves of it, but one block, which then does not fit.
+    private static func defaultCache(_ estimate: MemoryEstimate, _ memory: Int, room: Int) -> Int {
         let several = min(estimate.contextByteCount * defaultContextCount, defaultCacheByteCount)
-        return min(max(several, estimate.contextByteCount), MachineLimits.memoryByteCount / 4)
+        let wanted = min(max(several, estimate.contextByteCount), memory / 4, room)
+        return max(wanted, estimate.blockByteCount)
     }
 
-    private static func sizes(_ options: ModelOptions, _ checkpoint: Checkpoint) throws(StartError)
-        -> EngineConfiguration
-    {
+    private static func sizes(
+        _ options: ModelOptions, _ checkpoint: Checkpoint, _ threadCount: Int, _ memory: Int
+    ) throws(StartError) -> (EngineConfiguration, MemoryPlan) {
         let own = checkpoint.configuration.contextCount
         if let wanted = options.context, wanted > own {
             throw StartError("--context \(wanted) is more than the model's \(own) positions")
         }
         var configuration = EngineConfiguration(
-            blockCount: 0, contextCount: options.context ?? own, maxBatchTokens: options.maxBatchTokens,
-            maxRunningSequences: options.maxRunning, maxWaitingRequests: options.maxWaiting)
+            blockSize: options.blockSize, blockCount: 0, contextCount: options.context ?? own,
+            maxBatchTokens: options.maxBatchTokens, maxRunningSequences: options.maxRunning,
+            maxWaitingRequests: options.maxWaiting)
+        options.scheduling.apply(to: &configuration)
         let estimate = MemoryEstimate(
             checkpoint, contextCount: configuration.contextCount, blockSize: configuration.blockSize)
+        // For the longest sequence: a smaller cache bounds it further.
+        var plan = MemoryPlan(
+            weights: estimate.weightByteCount, cache: 0,
+            working: MemoryEstimate.workingByteCount(
+                checkpoint.configuration, RunnerCapacity(configuration, contextCount: configuration.contextCount),
+                threadCount: threadCount))
         let wanted =
-            options.kvCacheMib.map { $0 << 20 } ?? defaultCache(estimate)
-        guard wanted <= MachineLimits.memoryByteCount else {
-            throw StartError(
-                "a KV cache of \(Readable.bytes(wanted)) is more than the memory of "
-                    + Readable.bytes(MachineLimits.memoryByteCount))
-        }
+            options.kvCacheMib.map { $0 << 20 } ?? defaultCache(estimate, memory, room: plan.room(in: memory))
         configuration.blockCount = wanted / estimate.blockByteCount
         guard configuration.blockCount > 0 else {
             throw StartError(
                 "the KV cache needs at least one block of \(Readable.bytes(estimate.blockByteCount)); "
                     + "\(Readable.bytes(wanted)) are not enough")
         }
-        return configuration
+        plan.cache = configuration.blockCount * estimate.blockByteCount
+        return (configuration, plan)
     }
 
     /// Tokens that one request can have: its context, or the whole KV cache where that is smaller.
     var contextCount: Int { engineConfiguration.maxSequenceTokens }
 
     /// Allocates, starts the threads, and returns when the first step may come.
+    ///
+    /// - Throws: `StartError`, before anything is allocated, where the memory is not enough.
     func startEngine(logger: Logger) async throws(StartError) -> GenerationEngine {
-        let capacity = RunnerCapacity(
-            tokenCount: engineConfiguration.maxBatchTokens, logitsCount: engineConfiguration.maxLogitsCount,
-            contextCount: contextCount, blockCount: engineConfiguration.blockCount,
-            blockSize: engineConfiguration.blockSize)
+        try memoryPlan.check(memory: memory)
+        let capacity = RunnerCapacity(engineConfiguration, contextCount: contextCount)
         do {
             return try await GenerationEngine(
                 configuration: engineConfiguration, tokenizer: tokenizer, logger: logger
@@ -117,5 +128,34 @@ struct LoadedModel: Sendable {
         return "\(checkpoint.fileName): \(configuration.family.rawValue), \(checkpoint.format), "
             + "\(Readable.bytes(checkpoint.weights.totalByteCount)) of weights, context \(contextCount), "
             + "\(tokenizer.summary)"
+    }
+
+    /// What was derived from the options, the model and the machine, as two lines.
+    var sizes: [String] {
+        let sizes = engineConfiguration
+        let pace =
+            switch sizes.pacing {
+            case .relative(let factor): "within \(Readable.number(factor)) × a step without prompts"
+            case .absolute(let target): "within \(Readable.number(target / .milliseconds(1))) ms"
+            case .unlimited: "whatever it takes"
+            }
+        let patience = sizes.maxQueueTime.map { "for \($0.components.seconds) s" } ?? "for ever"
+        return [
+            "KV cache of \(sizes.blockCount) blocks × \(sizes.blockSize) tokens = "
+                + "\(Readable.bytes(memoryPlan.cache)), prefixes \(sizes.cachesPrefixes ? "kept" : "not kept"); steps of up "
+                + "to \(sizes.maxBatchTokens) tokens, \(sizes.maxRunningSequences) sequences, \(pace)",
+            "up to \(sizes.maxWaitingRequests) requests or \(sizes.maxWaitingTokens) prompt tokens wait, \(patience), "
+                + "each overtaken \(sizes.maxOvertakes) times at most; \(threadCount) threads, "
+                + "\(Readable.bytes(memoryPlan.total)) in all",
+        ]
+    }
+}
+
+extension RunnerCapacity {
+    /// - Parameter contextCount: positions of the longest sequence.
+    fileprivate init(_ sizes: EngineConfiguration, contextCount: Int) {
+        self.init(
+            tokenCount: sizes.maxBatchTokens, logitsCount: sizes.maxLogitsCount, contextCount: contextCount,
+            blockCount: sizes.blockCount, blockSize: sizes.blockSize)
     }
 }

@@ -12,11 +12,12 @@ enum MachineLimits {
         return min(machine, controlGroupMemory ?? machine)
     }
 
-    /// `memory.max` of control groups v2; "max" and a missing file mean no limit.
     private static var controlGroupMemory: Int? {
-        guard let text = try? String(contentsOfFile: "/sys/fs/cgroup/memory.max", encoding: .utf8) else { return nil }
-        return Int(text.trimmingCharacters(in: .whitespacesAndNewlines))
+        guard let membership = text(of: "/proc/self/cgroup") else { return nil }
+        return ControlGroups.memoryLimit(membership: membership, read: text)
     }
+
+    private static func text(of path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }
 }
 
 /// The wall clock, for what clients read.

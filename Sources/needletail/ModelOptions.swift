@@ -1,4 +1,5 @@
 import ArgumentParser
+import Engine
 
 /// Which model, and what it may use.
 struct ModelOptions: ParsableArguments {
@@ -19,6 +20,9 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Memory of the KV cache in MiB; room for 16 contexts within 512 MiB, or for one, when absent.")
     var kvCacheMib: Int?
 
+    @Option(help: "Tokens that a block of the KV cache holds: prefixes are shared by whole blocks.")
+    var blockSize = EngineConfiguration.standard.blockSize
+
     @Option(help: "Tokens that one step computes at most.")
     var maxBatchTokens = 512
 
@@ -34,19 +38,17 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Logprobs of one position at most.")
     var maxLogprobs = 20
 
+    @OptionGroup(title: "Many clients") var scheduling: SchedulingOptions
+
     func validate() throws {
         try check("--context", context, 1...1_048_576)
         try check("--threads", threads, 1...512)
         try check("--kv-cache-mib", kvCacheMib, 1...16_777_216)
+        try check("--block-size", blockSize, 1...256)
         try check("--max-batch-tokens", maxBatchTokens, 1...65_536)
         try check("--max-running", maxRunning, 1...4096)
         try check("--max-waiting", maxWaiting, 1...65_536)
         try check("--max-num-beams", maxNumBeams, 1...256)
         try check("--max-logprobs", maxLogprobs, 0...1000)
-    }
-
-    private func check(_ name: String, _ value: Int?, _ range: ClosedRange<Int>) throws {
-        guard let value, !range.contains(value) else { return }
-        throw ValidationError("\(name) must be in \(range.lowerBound)…\(range.upperBound), got \(value)")
     }
 }

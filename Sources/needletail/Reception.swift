@@ -81,6 +81,13 @@ extension ServedModel {
                 let isStalled = !statistics.isIdle && now &- statistics.lastProgressNanoseconds > Self.stallNanoseconds
                 return isStalled ? .broken : .ready
             },
-            statistics: { engine.statistics })
+            statistics: { engine.statistics }, maxQueueTime: model.engineConfiguration.maxQueueTime,
+            queueFullRetry: { [sizes = model.engineConfiguration] in
+                let statistics = engine.statistics
+                let isFull =
+                    statistics.waitingCount >= sizes.maxWaitingRequests
+                    || statistics.waitingTokenCount >= sizes.maxWaitingTokens
+                return isFull ? statistics.retryAfterSeconds : nil
+            })
     }
 }

@@ -43,6 +43,7 @@ struct ServeCommand: AsyncParsableCommand {
             Console.say("opening \(modelOptions.model ?? "the story model")")
             let model = try LoadedModel(modelOptions)
             Console.say(model.summary)
+            for line in model.sizes { Console.say(line) }
             let engine = try await model.startEngine(logger: logger)
             await reception.open(model, engine, settings)
             Console.say(

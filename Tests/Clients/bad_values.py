@@ -104,10 +104,13 @@ cases = [
     *several("diversity_penalty", "-1", "101", '"1"', num_beams="4", num_beam_groups="2"),
     *several("diversity_penalty", "1", num_beams="4"), *several("top_k", "5", num_beams="4"),
     *several("top_p", "0.5", num_beams="4"),
+    # Beside others.
+    *wrong_types("priority", *SCALAR, "fraction"), *several("priority", f"{1 << 63}", f"{-(1 << 63) - 1}"),
+    *several("cache_salt", '""', "1", "[]", json.dumps("a" * 257)), *several("cache_salt", '"x"', cache_prompt="false"),
+    *several("cache_prompt", "1", '"true"'), *several("user", json.dumps("a" * 513)),
     # Known and not done.
     *several("grammar", '"root ::= 1"'), *several("response_format", '{"type": "json_object"}', "1"),
-    *several("priority", "1", '"high"'), *several("lora", "[]"), *several("guided_regex", '"a"'),
-    *several("prompt_embeds", '"AAAA"'), *several("cache_salt", '"x"'),
+    *several("lora", "[]"), *several("guided_regex", '"a"'), *several("prompt_embeds", '"AAAA"'),
     # No JSON: nobody is to blame.
     (None, '{"prompt": "a", "temperature": NaN}'), (None, '{"prompt": "a", "temperature": Infinity}'),
     (None, '{"prompt": "a", "temperature": 1e999}'), (None, '{"prompt": "a", "max_tokens": 01}'),

@@ -108,8 +108,15 @@ private let badValues: [(members: String, parameter: String)] = [
     (#""request_id":"""#, "request_id"), (#""request_id":"a b""#, "request_id"), (#""request_id":"é""#, "request_id"),
     (#""request_id":"\#(String(repeating: "x", count: 129))""#, "request_id"), (#""user":1"#, "user"),
     (#""user":["a"]"#, "user"), (#""model":1"#, "model"),
+    // Beside others.
+    (#""priority":"high""#, "priority"), (#""priority":1.0"#, "priority"), (#""priority":true"#, "priority"),
+    (#""priority":9223372036854775808"#, "priority"), (#""cache_salt":"""#, "cache_salt"),
+    (#""cache_salt":1"#, "cache_salt"), (#""cache_salt":["a"]"#, "cache_salt"),
+    (#""cache_salt":"\#(String(repeating: "x", count: 257))""#, "cache_salt"),
+    (#""cache_salt":"x","cache_prompt":false"#, "cache_salt"), (#""cache_prompt":1"#, "cache_prompt"),
+    (#""cache_prompt":"false""#, "cache_prompt"), (#""user":"\#(String(repeating: "x", count: 513))""#, "user"),
     // Not done yet: the type still counts.
-    (#""priority":"high""#, "priority"), (#""grammar":1"#, "grammar"),
+    (#""grammar":1"#, "grammar"),
     (#""response_format":"json""#, "response_format"),
 ]
 
@@ -148,6 +155,11 @@ struct BadValueTests {
         "Messages name the field, the rule and what was got",
         arguments: [
             (#""num_beams":4,"n":5"#, "n must be at most num_beams (4), got 5"),
+            (
+                #""cache_salt":"x","cache_prompt":false"#,
+                "'cache_salt' must be left out beside cache_prompt false: nothing is shared then."
+            ),
+            (#""cache_salt":"""#, "'cache_salt' must have 1 to 256 bytes, got 0."),
             (#""n":3,"best_of":2"#, "'best_of' must be at least n (3), got 2."),
             (#""min_tokens":20"#, "'min_tokens' must be at most max_tokens (16), got 20."),
             (#""num_beams":4,"num_beam_groups":3"#, "'num_beam_groups' must divide num_beams (4), got 3."),

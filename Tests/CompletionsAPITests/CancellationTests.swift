@@ -16,13 +16,24 @@ struct CancellationTests {
 
     private let twoStreamed = post(#"{"prompt":["a","b"],"stream":true}"#)
 
+    /// The body of a stream for two prompts whose first one has said "x", and both engine streams.
+    private func begun(
+        _ engine: ScriptedEngine
+    ) async throws -> (body: AsyncStream<[UInt8]>, engines: [AsyncStream<GenerationEvent>.Continuation]) {
+        async let response = service(engine).respond(to: twoStreamed)
+        var engines: [AsyncStream<GenerationEvent>.Continuation] = []
+        for await admission in engine.admitted {
+            engines.append(admission.events)
+            if engines.count == 2 { break }
+        }
+        engines[0].yield(delta("x", [1]))
+        return (try Self.body(await response), engines)
+    }
+
     @Test("A body that nobody reads ends its engine streams when it is let go of")
     func unread() async throws {
         let engine = ScriptedEngine { _, _ in nil }
-        do {
-            let response = await service(engine).respond(to: twoStreamed)
-            #expect(response.head.status == .ok)
-        }
+        do { _ = try await begun(engine) }
         #expect(await engine.cancelled(2) == [0, 1])
     }
 
@@ -42,7 +53,7 @@ struct CancellationTests {
     @Test("The reading task is cancelled while it waits: the engine streams end, and so does the body")
     func cancelledStream() async throws {
         let engine = ScriptedEngine { _, _ in nil }
-        let body = try Self.body(await service(engine).respond(to: twoStreamed))
+        let body = try await begun(engine).body
         let (started, start) = AsyncStream.makeStream(of: Void.self)
         let reader = Task {
             var pieces: [[UInt8]] = []
@@ -51,10 +62,6 @@ struct CancellationTests {
                 start.yield()
             }
             return pieces.count
-        }
-        for await admission in engine.admitted {
-            admission.events.yield(delta("x", [1]))
-            break
         }
         for await _ in started { break }
         reader.cancel()
@@ -80,7 +87,7 @@ struct CancellationTests {
         "One prompt is refused: those before it are cancelled, and the client hears why", arguments: ["false", "true"])
     func refusedLater(_ stream: String) async {
         let engine = ScriptedEngine { (_, place) throws(AdmissionError) in
-            if place == 2 { throw .queueFull }
+            if place == 2 { throw .queueFull(retryAfter: 1) }
             return nil
         }
         let answer = await service(engine).answer(#"{"prompt":["a","b","c","d"],"stream":\#(stream)}"#)
@@ -101,13 +108,9 @@ struct CancellationTests {
     @Test("Two prompts' chunks come in the order of their events")
     func interleaved() async throws {
         let engine = ScriptedEngine { _, _ in nil }
-        let body = try Self.body(await service(engine).respond(to: twoStreamed))
-        var engines: [AsyncStream<GenerationEvent>.Continuation] = []
-        for await admission in engine.admitted {
-            engines.append(admission.events)
-            if engines.count == 2 { break }
-        }
+        let (body, engines) = try await begun(engine)
         var pieces = body.makeAsyncIterator()
+        _ = await pieces.next()
         for (place, text) in [(0, "p"), (1, "q"), (1, "r"), (0, "s")] {
             engines[place].yield(delta(text, [1]))
             let piece = String(decoding: await pieces.next() ?? [], as: UTF8.self)
@@ -125,14 +128,14 @@ struct CancellationTests {
             var iterator = ticks.makeAsyncIterator()
             guard await iterator.next() != nil else { throw CancellationError() }
         }
+        clock.yield()
         let body = try Self.body(
             await service(engine, pause: pause).respond(to: post(#"{"prompt":"a","stream":true}"#)))
         var pieces = body.makeAsyncIterator()
         let ping = Array(": ping\n\n".utf8)
-        for _ in 0..<2 {
-            clock.yield()
-            #expect(await pieces.next() == ping)
-        }
+        #expect(await pieces.next() == ping)
+        clock.yield()
+        #expect(await pieces.next() == ping)
         for await admission in engine.admitted {
             for _ in 0..<2 {
                 admission.events.yield(delta("x", [1]))

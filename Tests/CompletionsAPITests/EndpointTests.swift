@@ -96,7 +96,7 @@ struct EndpointTests {
     @Test(
         "What the engine does not take",
         arguments: [
-            (AdmissionError.queueFull, 429, "server_overloaded", "1"),
+            (AdmissionError.queueFull(retryAfter: 17), 429, "server_overloaded", "17"),
             (.draining, 503, "server_shutting_down", "5"),
             (.tooLong(limit: 8), 400, "context_length_exceeded", nil), (.tooWide(limit: 8), 400, nil, nil),
         ] as [(AdmissionError, Int, String?, String?)])

@@ -18,7 +18,8 @@ struct KnownFieldTests {
             #""num_beam_groups":1,"diversity_penalty":0"#, #""num_beams":1,"use_beam_search":false,"beam_width":1"#,
             #""suppress_tokens":[]"#, #""add_special_tokens":true"#, #""epsilon_cutoff":0,"eta_cutoff":0"#,
             #""num_return_sequences":1,"n":1"#, #""repeat_penalty":1,"repetition_penalty":1.0,"repeat_last_n":0"#,
-            #""truncate_prompt_tokens":9"#, #""do_sample":true"#, #""use_beam_search":false,"num_beams":1"#,
+            #""cache_prompt":true"#, #""cache_salt":null"#, #""user":"""#, #""truncate_prompt_tokens":9"#,
+            #""do_sample":true"#, #""use_beam_search":false,"num_beams":1"#,
         ])
     func neutral(_ member: String) async throws {
         let engine = saying("x")
@@ -34,10 +35,9 @@ struct KnownFieldTests {
         "A field that would change something is refused by name",
         arguments: [
             (#""response_format":{"type":"json_object"}"#, "response_format"), (#""lora":[]"#, "lora"),
-            (#""grammar":"root ::= x""#, "grammar"), (#""priority":1"#, "priority"), (#""ebnf":"x""#, "ebnf"),
+            (#""grammar":"root ::= x""#, "grammar"), (#""ebnf":"x""#, "ebnf"),
             (#""structured_outputs":{}"#, "structured_outputs"), (#""regex":"a""#, "regex"),
-            (#""json_schema":{}"#, "json_schema"), (#""cache_salt":"x""#, "cache_salt"),
-            (#""cache_prompt":true"#, "cache_prompt"), (#""id_slot":0"#, "id_slot"),
+            (#""json_schema":{}"#, "json_schema"), (#""id_slot":0"#, "id_slot"),
             (#""prompt_embeds":"x""#, "prompt_embeds"), (#""return_tokens":true"#, "return_tokens"),
             (#""spaces_between_special_tokens":false"#, "spaces_between_special_tokens"),
             (#""t_max_predict_ms":5"#, "t_max_predict_ms"), (#""repeat_last_n":64"#, "repeat_last_n"),

@@ -43,7 +43,15 @@ struct RecordTests {
 
     @Test("a client that lets go of its stream has abandoned it")
     func abandoned() async {
-        let found = await records(ScriptedEngine { _, _ in nil }, #"{"prompt":"a","stream":true}"#) { _ in }
+        let engine = ScriptedEngine { _, _ in nil }
+        let feeding = Task {
+            for await admission in engine.admitted {
+                admission.events.yield(delta("x", [1]))
+                break
+            }
+        }
+        let found = await records(engine, #"{"prompt":"a","stream":true}"#) { _ in }
+        await feeding.value
         #expect(found.map(\.outcome) == [.abandoned])
     }
 

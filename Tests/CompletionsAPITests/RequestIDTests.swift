@@ -31,7 +31,7 @@ struct RequestIDTests {
 
     @Test("It is echoed where the engine refuses, too")
     func refused() async {
-        let engine = ScriptedEngine { (_, _) throws(AdmissionError) in throw .queueFull }
+        let engine = ScriptedEngine { (_, _) throws(AdmissionError) in throw .queueFull(retryAfter: 1) }
         let answer = await service(engine).answer(#"{"prompt":"a","request_id":"b"}"#)
         #expect(answer.status == 429)
         #expect(answer.fields[name] == "b")
@@ -49,19 +49,19 @@ struct RequestIDTests {
         let service = service(engine)
         let body = #"{"prompt":"a","stream":true,"request_id":"one"}"#
         let plain = #"{"prompt":"a","request_id":"one"}"#
-        let first = await service.respond(to: post(body))
+        async let first = service.answer(body)
+        var admissions = engine.admitted.makeAsyncIterator()
+        let running = try #require(await admissions.next())
         let second = await service.answer(plain)
         #expect(second.status == 400)
         #expect(second.parameter == "request_id")
-        for await admission in engine.admitted {
-            admission.events.yield(finished(.length))
-            break
-        }
-        #expect(await Answer(first).status == 200)
+        running.events.yield(finished(.length))
+        #expect(await first.status == 200)
         #expect(await service.answer(plain).status == 503)
         do {
-            let abandoned = await service.respond(to: post(body))
-            #expect(abandoned.head.status == .ok)
+            async let abandoned = service.respond(to: post(body))
+            await admissions.next()?.events.yield(delta("x", [1]))
+            #expect(await abandoned.head.status == .ok)
         }
         #expect(await engine.cancelled(2) == [0, 2])
         // Letting go is heard of a moment later.

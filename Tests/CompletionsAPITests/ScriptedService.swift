@@ -77,14 +77,16 @@ final class Counter: Sendable {
 func service(
     _ engine: ScriptedEngine, unknownFields: ServiceConfiguration.UnknownFields = .ignore,
     tokenizer: Tokenizer = TestTokenizer.plain, contextCount: Int = 32, capacity: Int = 64,
-    readiness: ServedModel.Readiness = .ready,
+    readiness: ServedModel.Readiness = .ready, statistics: EngineStatistics = EngineStatistics(),
+    queueFullRetry: Int? = nil,
     pause: @escaping @Sendable (Duration) async throws -> Void = { _ in throw CancellationError() },
     report: @escaping @Sendable (CompletionRecord) -> Void = { _ in }
 ) -> CompletionsService {
     let random = Counter()
     return CompletionsService(
         model: model(
-            engine, tokenizer: tokenizer, contextCount: contextCount, capacity: capacity, readiness: readiness),
+            engine, tokenizer: tokenizer, contextCount: contextCount, capacity: capacity, readiness: readiness,
+            statistics: statistics, queueFullRetry: queueFullRetry),
         configuration: ServiceConfiguration(build: "test", unknownFields: unknownFields),
         environment: ServiceEnvironment(
             now: { 1_767_225_601 },
@@ -94,13 +96,15 @@ func service(
 
 func model(
     _ engine: ScriptedEngine, tokenizer: Tokenizer = TestTokenizer.plain, contextCount: Int = 32, capacity: Int = 64,
-    readiness: ServedModel.Readiness = .ready
+    readiness: ServedModel.Readiness = .ready, statistics: EngineStatistics = EngineStatistics(),
+    queueFullRetry: Int? = nil
 ) -> ServedModel {
     ServedModel(
         name: "tiny", created: 1_767_225_600, contextCount: contextCount,
         vocabularyCount: TestTokenizer.vocabularyCount, tokenizer: tokenizer,
         generate: { request throws(AdmissionError) in try engine.generate(request) },
-        sequenceCapacity: { _ in capacity }, readiness: { readiness }, statistics: { EngineStatistics() })
+        sequenceCapacity: { _ in capacity }, readiness: { readiness }, statistics: { statistics },
+        maxQueueTime: .seconds(60), queueFullRetry: { queueFullRetry })
 }
 
 /// An engine that says `text` in one step, for each choice, and stops at its end.
@@ -119,8 +123,13 @@ func delta(_ text: String, _ tokens: [TokenID], choice: Int = 0) -> GenerationEv
             choice: choice, text: Array(text.utf8), tokens: tokens.map { GeneratedToken(id: $0, textOffset: 0) }))
 }
 
-func finished(_ reason: FinishReason, choice: Int = 0, score: Float? = nil, generated: Int = 0) -> GenerationEvent {
-    .finished(FinishedChoice(choice: choice, reason: reason, beamScore: score, generatedTokenCount: generated))
+func finished(
+    _ reason: FinishReason, choice: Int = 0, score: Float? = nil, generated: Int = 0, cached: Int = 0
+) -> GenerationEvent {
+    .finished(
+        FinishedChoice(
+            choice: choice, reason: reason, beamScore: score, generatedTokenCount: generated,
+            cachedTokenCount: cached))
 }
 
 extension GenerationRequest {

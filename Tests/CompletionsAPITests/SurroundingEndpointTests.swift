@@ -19,6 +19,13 @@ private struct Server {
         statistics.waitingCount = 4
         statistics.freeBlockCount = 90
         statistics.totalBlockCount = 128
+        statistics.cachedBlockCount = 60
+        statistics.waitingTokenCount = 1234
+        statistics.startedCount = 77
+        statistics.preemptionCount = 5
+        statistics.startedPromptTokenCount = 9000
+        statistics.cachedPromptTokenCount = 4096
+        statistics.retryAfterSeconds = 3
         let (generations, snapshot, random) = (generations, statistics, Counter())
         service = CompletionsService(
             model: ServedModel(
@@ -165,7 +172,9 @@ struct SurroundingEndpointTests {
         #expect(await server.answer("GET", "/version").text == #"{"version":"1.2.3"}"#)
         #expect(
             await server.answer("GET", "/load").text
-                == #"{"server_load":7,"running":3,"waiting":4,"free_kv_blocks":90,"total_kv_blocks":128}"#)
+                == #"{"server_load":7,"running":3,"waiting":4,"free_kv_blocks":90,"total_kv_blocks":128,"#
+                + #""cached_kv_blocks":60,"waiting_tokens":1234,"started":77,"preemptions":5,"prompt_tokens":9000,"#
+                + #""cached_prompt_tokens":4096,"retry_after":3}"#)
     }
 
     @Test(

@@ -17,10 +17,14 @@ struct EngineBench {
     private(set) var loop: EngineLoop
 
     init(_ configuration: EngineConfiguration, vocabulary: [TokenID] = ScriptedModel.everyToken) throws {
+        var configuration = configuration
+        // The clock stands still, which says nothing about the time of a step.
+        configuration.pacing = .unlimited
         self.configuration = configuration
         let model = ScriptedModel(configuration, vocabulary: vocabulary)
         self.model = model
-        mailbox = Mailbox(maxWaitingRequests: configuration.maxWaitingRequests)
+        mailbox = Mailbox(
+            maxWaitingRequests: configuration.maxWaitingRequests, maxWaitingTokens: configuration.maxWaitingTokens)
         loop = EngineLoop(
             configuration: configuration, tokenizer: try TestTokenizer.make(), logger: log.logger, mailbox: mailbox,
             clock: { [clock] in clock.nanoseconds }, forward: { try model.forward($0) })

@@ -124,13 +124,54 @@ struct EngineLoopTests {
         let request = GenerationRequest.numbered(1, promptCount: 3, maxTokens: 3)
         _ = try bench.submit(request)
         _ = try bench.submit(request)
-        #expect(throws: AdmissionError.queueFull) { try bench.submit(request) }
+        #expect(throws: AdmissionError.queueFull(retryAfter: 1)) { try bench.submit(request) }
         bench.step()
         _ = try bench.submit(request)
-        #expect(throws: AdmissionError.queueFull) { try bench.submit(request) }
+        #expect(throws: AdmissionError.queueFull(retryAfter: 1)) { try bench.submit(request) }
         bench.runToEnd()
         #expect(throws: AdmissionError.draining) { try bench.submit(request) }
         #expect(bench.statistics.generatedTokenCount == 9)
+    }
+
+    @Test("tokens of waiting prompts are bounded, too; a prompt that is longer than the bound waits alone")
+    func queueTokens() async throws {
+        let configuration = EngineConfiguration(
+            blockSize: 4, blockCount: 64, contextCount: 128, maxRunningSequences: 1, maxWaitingTokens: 20)
+        let bench = try EngineBench(configuration, vocabulary: [97])
+        _ = try bench.submit(.numbered(1, promptCount: 30, maxTokens: 3))
+        #expect(throws: AdmissionError.queueFull(retryAfter: 1)) {
+            try bench.submit(.numbered(1, promptCount: 1, maxTokens: 3))
+        }
+        var other = try EngineBench(configuration, vocabulary: [97])
+        for _ in 0..<2 { _ = try other.submit(.numbered(1, promptCount: 10, maxTokens: 3)) }
+        #expect(other.statistics.waitingTokenCount == 20)
+        #expect(throws: AdmissionError.queueFull(retryAfter: 1)) {
+            try other.submit(.numbered(1, promptCount: 1, maxTokens: 3))
+        }
+        other.step()
+        #expect(other.statistics.waitingTokenCount == 10)
+        _ = try other.submit(.numbered(1, promptCount: 10, maxTokens: 3))
+        other.runToEnd()
+        #expect(other.statistics.waitingTokenCount == 0)
+    }
+
+    @Test("who waits too long to start hears so; who has started does not")
+    func queueTimeout() async throws {
+        let configuration = EngineConfiguration(
+            blockSize: 4, blockCount: 32, contextCount: 64, maxRunningSequences: 1, maxQueueTime: .seconds(2))
+        var bench = try EngineBench(configuration, vocabulary: [97])
+        let first = try bench.submit(.numbered(1, promptCount: 3, maxTokens: 5)).events
+        let second = try bench.submit(.numbered(2, promptCount: 3, maxTokens: 5)).events
+        bench.step()
+        bench.clock.nanoseconds = 1_999_999_999
+        bench.step()
+        #expect(bench.statistics.waitingCount == 1)
+        bench.clock.nanoseconds = 2_000_000_000
+        bench.step()
+        #expect(bench.statistics.waitingCount == 0)
+        bench.runToEnd()
+        #expect(await Answer(first).reasons == [.length])
+        #expect(await Answer(second).reasons == [.queueTimeout])
     }
 
     @Test("a hard stop ends everything with a reason")

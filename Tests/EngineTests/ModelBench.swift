@@ -21,15 +21,26 @@ struct ModelBench {
     ///
     /// - Parameter blockCount: of 4 tokens each; few make requests wait for each other.
     func answers(_ requests: [GenerationRequest], blockCount: Int) async throws -> [Answers] {
-        let configuration = EngineConfiguration(
-            blockSize: 4, blockCount: blockCount, contextCount: checkpoint.configuration.contextCount,
-            maxBatchTokens: 128, maxRunningSequences: 64, maxWaitingRequests: requests.count)
+        try await run(
+            requests, EngineConfiguration(blockSize: 4, blockCount: blockCount, contextCount: 0, maxBatchTokens: 128)
+        ).answers
+    }
+
+    /// - Parameter threadCount: of the kernels.
+    func run(
+        _ requests: [GenerationRequest], _ configuration: EngineConfiguration, threadCount: Int = 1
+    ) async throws -> (answers: [Answers], statistics: EngineStatistics) {
+        var configuration = configuration
+        configuration.contextCount = checkpoint.configuration.contextCount
+        configuration.maxWaitingRequests = requests.count
+        let blockCount = configuration.blockCount
         let runner = try ModelRunner(
             checkpoint,
             capacity: RunnerCapacity(
                 tokenCount: configuration.maxBatchTokens, logitsCount: configuration.maxLogitsCount,
-                contextCount: configuration.maxSequenceTokens, blockCount: blockCount, blockSize: 4),
-            threadCount: 1)
+                contextCount: configuration.maxSequenceTokens, blockCount: blockCount,
+                blockSize: configuration.blockSize),
+            threadCount: threadCount)
         let mailbox = Mailbox(maxWaitingRequests: requests.count)
         var loop = EngineLoop(
             configuration: configuration, tokenizer: tokenizer, logger: LogRecorder().logger, mailbox: mailbox,
@@ -45,6 +56,6 @@ struct ModelBench {
         #expect(mailbox.statistics.freeBlockCount == blockCount)
         var answers: [Answers] = []
         for stream in streams { answers.append(await Answers(stream)) }
-        return answers
+        return (answers, mailbox.statistics)
     }
 }

@@ -37,6 +37,8 @@ struct OneRowOneAnswerTests {
         bench.runToEnd()
         #expect(bench.model.steps.allSatisfy { $0.tokenCount <= maxBatchTokens })
         #expect(bench.statistics.freeBlockCount == blockCount)
+        // So few blocks that not all prompts find room.
+        #expect(blockCount > 40 || maxBatchTokens == 1 || bench.statistics.preemptionCount > 0)
         var answers: [Answers] = []
         for index in requests.indices { answers.append(await Answers(try #require(streams[index]))) }
         return answers

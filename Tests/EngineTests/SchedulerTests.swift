@@ -45,22 +45,22 @@ struct SchedulerTests {
         }
         // Blocks of 4; computed after each step: 7, 8, 9, 10, 11, 12, and 13 with which the choice ends.
         #expect(used == [2, 2, 3, 3, 3, 3, 0])
-        #expect(bench.scheduler.reservedBlockCount == 0)
     }
 
-    @Test("a request waits until its worst case fits beside those of the running ones, and nobody overtakes it")
+    @Test("a request starts when its prompt fits and who runs can grow; nobody overtakes it for being smaller")
     func admission() throws {
         var bench = try SchedulerBench(blockCount: 5, maxBatchTokens: 64)
-        try bench.submit(promptCount: 8, maxTokens: 5)  // 12 slots: 3 blocks.
-        try bench.submit(promptCount: 8, maxTokens: 5)  // 3 blocks do not fit beside 3.
+        try bench.submit(promptCount: 8, maxTokens: 5)  // 2 blocks, and one to grow into.
+        bench.step()
+        try bench.submit(promptCount: 9, maxTokens: 1)  // 3 blocks do not fit beside them.
         try bench.submit(promptCount: 1, maxTokens: 1)  // 1 block would.
         for _ in 0..<4 {
             bench.step()
-            #expect(bench.scheduler.running.map(\.id.number) == [0])
+            #expect(bench.scheduler.waiting.map(\.id.number) == [1, 2])
         }
-        bench.step()
-        #expect(bench.scheduler.isIdle == false && bench.scheduler.running.isEmpty)
-        #expect(bench.step() == [Planned(1, 0..<8, wantsLogits: true), Planned(2, 0..<1, wantsLogits: true)])
+        #expect(bench.scheduler.running.isEmpty)
+        #expect(bench.step() == [Planned(1, 0..<9, wantsLogits: true), Planned(2, 0..<1, wantsLogits: true)])
+        #expect(bench.scheduler.isIdle && bench.scheduler.counts.preemptions == 0)
     }
 
     @Test("a request that needs the whole pool fits, to the last slot")
@@ -130,17 +130,27 @@ struct Planned: Equatable {
 /// A scheduler with blocks of 4 tokens whose groups always pick token 0.
 struct SchedulerBench {
     var scheduler: Scheduler
+    /// Requests in the order of their ends.
+    var finished: [UInt64] = []
     private var nextNumber: UInt64 = 0
 
-    init(blockCount: Int, maxBatchTokens: Int, maxRunningSequences: Int = 64) throws {
+    init(
+        blockCount: Int, maxBatchTokens: Int, maxRunningSequences: Int = 64, maxOvertakes: Int = 32,
+        cachesPrefixes: Bool = true
+    ) throws {
         scheduler = Scheduler(
             EngineConfiguration(
                 blockSize: 4, blockCount: blockCount, contextCount: 1024, maxBatchTokens: maxBatchTokens,
-                maxRunningSequences: maxRunningSequences))
+                maxRunningSequences: maxRunningSequences, maxOvertakes: maxOvertakes, cachesPrefixes: cachesPrefixes))
     }
 
-    mutating func submit(promptCount: Int, maxTokens: Int) throws {
-        let request = GenerationRequest.numbered(5, promptCount: promptCount, maxTokens: maxTokens)
+    /// - Parameter prompt: requests with the same number begin alike; each has its own when absent.
+    mutating func submit(
+        prompt: Int? = nil, promptCount: Int, maxTokens: Int, scheduling: Scheduling = Scheduling()
+    ) throws {
+        var request = GenerationRequest.numbered(
+            prompt ?? Int(nextNumber) * 3 + 100, promptCount: promptCount, maxTokens: maxTokens)
+        request.scheduling = scheduling
         let sink = AsyncStream.makeStream(of: GenerationEvent.self).continuation
         let submission = Submission(id: RequestID(number: nextNumber), request: request, sink: sink)
         nextNumber += 1
@@ -156,7 +166,7 @@ struct SchedulerBench {
                 part.group.sequences[0].generatedCount + 1 == part.group.request.stop.maxTokens
             return Self.grow(part, plan, reason: isLast ? .length : nil)
         }
-        _ = scheduler.commit(plan, outcomes)
+        finished += scheduler.commit(plan, outcomes).filter(\.isLast).map(\.group.id.number)
         return plan.parts.flatMap { part in
             plan.rows[part.rows].map {
                 Planned(part.group.id.number, $0.range, wantsLogits: $0.lastLogitsRow != nil)

@@ -40,12 +40,15 @@ final class ScriptedModel {
         steps.append(
             Step(tokenCount: plan.tokenCount, rowCounts: rowCounts, logitsCount: plan.logitsIndices.count))
         guard !failingSteps.contains(steps.count - 1) else { throw Failure() }
-        #expect(Set(plan.slots).count == plan.tokenCount, "two tokens share a slot")
+        let written = plan.slots.filter { $0 != BatchPlan.storedSlot }
+        #expect(Set(written).count == written.count, "two tokens share a slot")
         for copy in plan.blockCopies {
             let (source, destination) = (Int(copy.source) * blockSize, Int(copy.destination) * blockSize)
             for offset in 0..<blockSize { memory[destination + offset] = memory[source + offset] }
         }
-        for (slot, token) in zip(plan.slots, plan.tokens) { memory[Int(slot)] = token }
+        for (slot, token) in zip(plan.slots, plan.tokens) where slot != BatchPlan.storedSlot {
+            memory[Int(slot)] = token
+        }
         let rows = plan.logitsIndices.map { index in
             let row = plan.rowStarts.lastIndex { $0 <= index } ?? 0
             return logits(after: context(of: row, in: plan, count: Int(plan.positions[Int(index)]) + 1))

@@ -89,7 +89,8 @@ typedef struct {
     int64_t head_dimension;
 } nt_kv_layer;
 
-// Writes each token's K and V ([token_count, kv heads, head dimension], `row_stride` floats between tokens) to its slot.
+// Writes each token's K and V ([token_count, kv heads, head dimension], `row_stride` floats between tokens) to its slot; a
+// negative slot is skipped: they are there already.
 void nt_kv_write(nt_workers *workers, const nt_kv_layer *cache, const float *keys, const float *values,
                  int64_t row_stride, const int32_t *slots, int64_t token_count);
 
