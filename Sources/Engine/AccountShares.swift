@@ -67,7 +67,8 @@ struct AccountShares {
     private mutating func forgetIdle() {
         let least = leastServedCount ?? .max
         var idle = numbers.values.filter { shares[$0].liveCount == 0 }
-        idle.sort { shares[$0].servedCount < shares[$1].servedCount }
+        // By number where that is equal: the order of a dictionary is no one's.
+        idle.sort { (shares[$0].servedCount, $0) < (shares[$1].servedCount, $1) }
         for (place, number) in idle.enumerated()
         where shares[number].servedCount <= least || place < idle.count - Self.maxIdleCount {
             numbers[shares[number].account] = nil

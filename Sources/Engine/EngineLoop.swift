@@ -61,7 +61,8 @@ struct EngineLoop {
         pacer.record(
             promptTokenCount: plan.batch.tokenCount - plan.nextTokenCount, nextTokenCount: plan.nextTokenCount,
             duration: duration)
-        if !scheduler.waiting.isEmpty { startRate.record(startedCount: scheduler.counts.started, duration: duration) }
+        startRate.record(
+            startedCount: scheduler.counts.started, duration: duration, isQueueing: !scheduler.waiting.isEmpty)
     }
 
     private mutating func apply(_ commands: [EngineCommand]) {

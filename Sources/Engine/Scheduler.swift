@@ -63,6 +63,8 @@ struct Scheduler {
         step.removeAll()
         startWaiting(promptTokenLimit)
         scheduleRunning(promptTokenLimit)
+        // Who was due its next token has lost its blocks: nobody is left whom prompts could delay.
+        if step.isEmpty { scheduleRunning(.max) }
         assert(checkInvariants())
         return step
     }

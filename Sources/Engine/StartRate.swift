@@ -17,10 +17,13 @@ struct StartRate {
     /// - Parameters:
     ///   - startedCount: of all requests so far.
     ///   - duration: nanoseconds of the step.
-    mutating func record(startedCount count: Int, duration: UInt64) {
-        let fading = exp(-Double(duration) / Self.memory)
-        starts = starts * fading + Double(count - startedCount)
+    ///   - isQueueing: whether somebody still waits; else the rate is that of those who come.
+    mutating func record(startedCount count: Int, duration: UInt64, isQueueing: Bool) {
+        let startedBefore = startedCount
         startedCount = count
+        guard isQueueing else { return }
+        let fading = exp(-Double(duration) / Self.memory)
+        starts = starts * fading + Double(count - startedBefore)
         time = time * fading + Double(duration)
     }
 

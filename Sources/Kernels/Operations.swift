@@ -134,7 +134,8 @@ package struct AttentionPlaces {
 extension Workers {
     /// Writes each token's K and V to its slot.
     ///
-    /// - Shapes: `keys` and `values` `[M, KV heads × head dimension]`, contiguous; `slots [M]`.
+    /// - Shapes: `keys` and `values` `[M, KV heads × head dimension]`, contiguous; `slots [M]`, negative where nothing is to be
+    ///   written.
     package func writeKeyValues(_ layer: KeyValueLayer, keys: FloatRows, values: FloatRows, slots: UnsafePointer<Int32>)
     {
         precondition(keys.columnCount == Int(layer.view.kv_head_count * layer.view.head_dimension))

@@ -36,12 +36,13 @@ package final class Logits {
             storage.initialize(repeating: 0)
         }
         self.rowCount = rowCount
+        states = nil
     }
 
     /// Lends the states behind the rows, for as long as the rows are valid.
     func lend(states: UnsafeBufferPointer<Float>) { self.states = states }
 
-    /// Elements of a state; 0 where the forward pass was scripted.
+    /// Elements of a state; 0 where there are none: without rows, or where the forward pass was scripted.
     package var stateSize: Int { states.map { $0.count / rowCount } ?? 0 }
 
     /// The states behind rows.

@@ -26,13 +26,18 @@ struct ModelBench {
         ).answers
     }
 
-    /// - Parameter threadCount: of the kernels.
+    /// - Parameters:
+    ///   - threadCount: of the kernels.
+    ///   - arrivals: how many steps come before each request; none when absent.
     func run(
-        _ requests: [GenerationRequest], _ configuration: EngineConfiguration, threadCount: Int = 1
+        _ requests: [GenerationRequest], _ configuration: EngineConfiguration, threadCount: Int = 1,
+        arrivals: [Int] = []
     ) async throws -> (answers: [Answers], statistics: EngineStatistics) {
         var configuration = configuration
         configuration.contextCount = checkpoint.configuration.contextCount
         configuration.maxWaitingRequests = requests.count
+        // What happens when is the same each time.
+        configuration.pacing = .unlimited
         let blockCount = configuration.blockCount
         let runner = try ModelRunner(
             checkpoint,
@@ -45,7 +50,12 @@ struct ModelBench {
         var loop = EngineLoop(
             configuration: configuration, tokenizer: tokenizer, logger: LogRecorder().logger, mailbox: mailbox,
             forward: { runner.forward($0) })
-        let streams = try requests.map { request in
+        var stepCount = 0
+        let streams = try requests.enumerated().map { index, request in
+            while index < arrivals.count, stepCount < arrivals[index] {
+                loop.step()
+                stepCount += 1
+            }
             #expect(configuration.sequenceCapacity(request) >= request.width)
             let (events, sink) = AsyncStream.makeStream(of: GenerationEvent.self)
             try mailbox.submit(Submission(id: mailbox.makeID(), request: request, sink: sink))

@@ -35,6 +35,18 @@ struct PriorityTests {
         #expect(bench.step().map(\.number) == [0, 1])
     }
 
+    @Test("where the only next token of a step loses its blocks, prompts have the step, whatever their limit")
+    func emptyStep() throws {
+        var bench = try SchedulerBench(blockCount: 6, maxBatchTokens: 64)
+        try bench.submit(promptCount: 7, maxTokens: 16, scheduling: Scheduling(priority: 1))
+        bench.step()
+        try bench.submit(promptCount: 12, maxTokens: 2)
+        // It starts and waits for its limit, while the other grows to the last block and beyond.
+        #expect(bench.step(promptTokenLimit: 9) == [Planned(1, 0..<9), Planned(0, 7..<8, wantsLogits: true)])
+        while !bench.scheduler.isIdle { #expect(bench.step(promptTokenLimit: 0).isEmpty == false) }
+        #expect(bench.finished == [1, 0] && bench.scheduler.counts.preemptions == 1)
+    }
+
     @Test("equals do not displace each other, and any number is a priority")
     func extremes() throws {
         var bench = try SchedulerBench(blockCount: 64, maxBatchTokens: 64, maxRunningSequences: 1)

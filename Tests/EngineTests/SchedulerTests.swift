@@ -159,8 +159,8 @@ struct SchedulerBench {
 
     /// Plans and commits a step; returns what was planned.
     @discardableResult
-    mutating func step() -> [Planned] {
-        let plan = scheduler.plan()
+    mutating func step(promptTokenLimit: Int = .max) -> [Planned] {
+        let plan = scheduler.plan(promptTokenLimit: promptTokenLimit)
         let outcomes = plan.parts.map { part in
             let isLast =
                 part.group.sequences[0].generatedCount + 1 == part.group.request.stop.maxTokens

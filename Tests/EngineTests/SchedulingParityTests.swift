@@ -55,4 +55,25 @@ struct SchedulingParityTests {
             #expect(alone.answers == [answers], "\(request)")
         }
     }
+
+    @Test("a contrastive search that loses its blocks while its prompt is computed goes on where it had looked")
+    func contrastivePreempted() async throws {
+        let bench = try ModelBench(SharedData.fixture("models/llama-gqa/hf"))
+        let search = GenerationRequest(
+            promptTokens: (0..<40).map { TokenID(3 + $0 * 7 % 200) }, mode: .contrastive(topK: 2, penaltyAlpha: 0.6),
+            stop: StopConditions(maxTokens: 8))
+        // A more urgent one comes when a part of the prompt was looked at, and needs the whole pool.
+        var urgent = GenerationRequest(
+            promptTokens: (0..<57).map { TokenID(5 + $0 * 3) },
+            mode: .sampling(SamplingParameters(temperature: 0), choices: 0..<1), stop: StopConditions(maxTokens: 3))
+        urgent.scheduling = Scheduling(priority: -1)
+        let alone = try await bench.run([search], EngineConfiguration(blockCount: 64, contextCount: 0))
+        let together = try await bench.run(
+            [search, urgent],
+            EngineConfiguration(
+                blockSize: 5, blockCount: 12, contextCount: 0, maxBatchTokens: 6, cachesPrefixes: false),
+            arrivals: [0, 2])
+        #expect(together.answers.first == alone.answers.first)
+        #expect(together.statistics.preemptionCount == 1)
+    }
 }

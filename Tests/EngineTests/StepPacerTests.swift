@@ -54,12 +54,14 @@ struct StartRateTests {
     func rate() {
         var rate = StartRate()
         #expect(rate.retryAfterSeconds(waitingCount: 9) == 1)
-        for step in 1...100 { rate.record(startedCount: step, duration: 500_000_000) }
+        // Who comes while nobody waits says nothing about the rate.
+        rate.record(startedCount: 1000, duration: 500_000_000, isQueueing: false)
+        for step in 1...100 { rate.record(startedCount: 1000 + step, duration: 500_000_000, isQueueing: true) }
         #expect(rate.retryAfterSeconds(waitingCount: 10) == 5)
         #expect(rate.retryAfterSeconds(waitingCount: 1) == 1)
         #expect(rate.retryAfterSeconds(waitingCount: 100_000) == 120)
         // Ten times faster: the old rate is forgotten after some memory spans.
-        for step in 1...1000 { rate.record(startedCount: 100 + step, duration: 50_000_000) }
+        for step in 1...1000 { rate.record(startedCount: 1100 + step, duration: 50_000_000, isQueueing: true) }
         #expect(rate.retryAfterSeconds(waitingCount: 100) == 6)
     }
 }
