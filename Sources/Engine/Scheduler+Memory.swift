@@ -112,6 +112,7 @@ extension Scheduler {
         }
         counts.preemptions += 1
         group.record.preemptionCount += 1
+        group.record.overtakenStepCount = 0
         group.record.fruitlessPreemptionCount += 1
         if group.record.fruitlessPreemptionCount >= Self.maxFruitlessPreemptions { group.record.isProtected = true }
         waiting.insert(group, at: waiting.firstIndex { group.record.arrival < $0.record.arrival } ?? waiting.count)

@@ -7,6 +7,8 @@ extension Scheduler {
         var tokens: Int
         /// Positions of prompts whose logits are wanted.
         var scored: Int
+        /// Of who took from it.
+        var youngestArrival = 0
     }
 
     /// Next tokens come before prompts: a long prompt does not delay who already hears an answer.
@@ -69,6 +71,16 @@ extension Scheduler {
 // MARK: - Rows
 
 extension Scheduler {
+    /// A prompt to which younger ones leave nothing of the budget has its turn after as many steps as starts may overtake.
+    mutating func protectOvertaken() {
+        let isDue = { [configuration] (group: SequenceGroup) in
+            group.record.overtakenStepCount > configuration.maxOvertakes && !group.record.isProtected
+        }
+        guard running.contains(where: isDue) else { return }
+        for group in running where isDue(group) { group.record.isProtected = true }
+        running.sort { $0.rank < $1.rank }
+    }
+
     /// Plans rows in the order of rank, so that who runs out of blocks takes them from who has no row yet.
     mutating func scheduleRunning(_ promptTokenLimit: Int) {
         var budget = Budget(tokens: promptBudget(promptTokenLimit), scored: configuration.maxScoredTokens)
@@ -87,7 +99,12 @@ extension Scheduler {
     private mutating func schedule(at index: Int, _ budget: inout Budget) -> Bool {
         let group = running[index]
         let counts = rowCounts(of: group, &budget)
-        guard !counts.isEmpty else { return true }
+        guard !counts.isEmpty else {
+            if budget.youngestArrival > group.record.arrival { group.record.overtakenStepCount += 1 }
+            return true
+        }
+        group.record.overtakenStepCount = 0
+        if group.isCatchingUp { budget.youngestArrival = max(budget.youngestArrival, group.record.arrival) }
         for (sequence, count) in counts {
             let isPrepared = prepare(&group.sequences[sequence], toCompute: count, rank: index)
             guard isPrepared else { return false }

@@ -7,7 +7,8 @@ import InferenceTypes
 /// computed anew later; the first in rank never does, and fits alone, so that there is always progress.
 struct Scheduler {
     /// Times that a group may lose its blocks without having generated a token in between; from then on it is protected,
-    /// and starts only where its worst case fits beside the others'.
+    /// and starts only where its worst case fits beside the others'. Only an older one that is protected, too, can take
+    /// them then, when it starts.
     ///
     /// - Source: twice is bad luck.
     static let maxFruitlessPreemptions = 3
@@ -61,6 +62,7 @@ struct Scheduler {
     /// - Parameter promptTokenLimit: tokens of prompts beside somebody's next token; without one the budget is theirs.
     mutating func plan(promptTokenLimit: Int = .max) -> StepPlan {
         step.removeAll()
+        protectOvertaken()
         startWaiting(promptTokenLimit)
         scheduleRunning(promptTokenLimit)
         // Who was due its next token has lost its blocks: nobody is left whom prompts could delay.

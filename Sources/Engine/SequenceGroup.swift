@@ -114,6 +114,8 @@ struct SchedulingRecord {
     /// Its turn came by waiting: nobody overtakes or displaces it any more but those whose turn came so, too.
     var isProtected = false
     var hasStarted = false
+    /// Steps since it last computed something in which younger ones left it nothing of the budget.
+    var overtakenStepCount = 0
     /// Prompt tokens that came from the prefix cache when it started.
     var cachedTokenCount = 0
     /// Generated tokens that its account was charged for.
@@ -126,6 +128,7 @@ struct SchedulingRecord {
 /// Who comes first: in a step, and when blocks run out. The last one loses them.
 struct Rank: Comparable {
     var isUnprotected: Bool
+    /// The same for all who are protected: among them only age counts.
     var priority: Int
     var arrival: Int
 
@@ -137,7 +140,8 @@ struct Rank: Comparable {
 extension SequenceGroup {
     var rank: Rank {
         Rank(
-            isUnprotected: !record.isProtected, priority: request.scheduling.priority, arrival: record.arrival)
+            isUnprotected: !record.isProtected, priority: record.isProtected ? 0 : request.scheduling.priority,
+            arrival: record.arrival)
     }
 
     /// Whether it has to make room for another that is to start: only for what is more urgent by priority or by its turn.

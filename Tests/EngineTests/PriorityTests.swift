@@ -74,6 +74,19 @@ struct PriorityTests {
         #expect(place == max(maxOvertakes, 1))
     }
 
+    @Test("a prompt that more urgent ones leave no tokens has its turn as well")
+    func pausedPrompt() throws {
+        var bench = try SchedulerBench(blockCount: 64, maxBatchTokens: 4, maxOvertakes: 3)
+        try bench.submit(promptCount: 9, maxTokens: 1, scheduling: Scheduling(priority: 1))
+        bench.step()
+        while !bench.finished.contains(0), bench.finished.count < 30 {
+            try bench.submit(promptCount: 4, maxTokens: 1)
+            bench.step()
+        }
+        // Four others had a step each; then the rest of its prompt takes two.
+        #expect(bench.finished == [1, 2, 3, 4, 0])
+    }
+
     @Test("accounts of one priority are served alike, however many requests each has")
     func fairShares() throws {
         var bench = try SchedulerBench(blockCount: 256, maxBatchTokens: 64, maxRunningSequences: 1)
