@@ -114,7 +114,10 @@ extension Scheduler {
         group.record.preemptionCount += 1
         group.record.overtakenStepCount = 0
         group.record.fruitlessPreemptionCount += 1
-        if group.record.fruitlessPreemptionCount >= Self.maxFruitlessPreemptions { group.record.isProtected = true }
+        if group.record.fruitlessPreemptionCount >= Self.maxFruitlessPreemptions {
+            group.record.isProtected = true
+            group.record.isSheltered = true
+        }
         waiting.insert(group, at: waiting.firstIndex { group.record.arrival < $0.record.arrival } ?? waiting.count)
     }
 }
@@ -137,7 +140,7 @@ extension Scheduler {
         let others = running.prefix(count)
         guard others.reduce(group.width, { $0 + $1.width }) <= configuration.maxWidth else { return false }
         guard !others.isEmpty else { return true }
-        if group.record.fruitlessPreemptionCount >= Self.maxFruitlessPreemptions {
+        if group.record.isSheltered {
             return others.reduce(worstCase(group)) { $0 + worstCase($1) } <= configuration.blockCount
         }
         let sequences = others.flatMap(\.sequences)

@@ -6,9 +6,8 @@ import InferenceTypes
 /// Blocks are given out when they are needed. When none is left, the group of the lowest rank gives back its own and is
 /// computed anew later; the first in rank never does, and fits alone, so that there is always progress.
 struct Scheduler {
-    /// Times that a group may lose its blocks without having generated a token in between; from then on it is protected,
-    /// and starts only where its worst case fits beside the others'. Only an older one that is protected, too, can take
-    /// them then, when it starts.
+    /// Times that a group may lose its blocks without having generated a token in between. From then on it comes first of
+    /// all, and starts only where its worst case fits beside the others', so that it does not lose them again.
     ///
     /// - Source: twice is bad luck.
     static let maxFruitlessPreemptions = 3

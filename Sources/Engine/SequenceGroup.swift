@@ -113,6 +113,8 @@ struct SchedulingRecord {
     var account = 0
     /// Its turn came by waiting: nobody overtakes or displaces it any more but those whose turn came so, too.
     var isProtected = false
+    /// It lost its blocks too often to lose them again: it comes before everyone.
+    var isSheltered = false
     var hasStarted = false
     /// Steps since it last computed something in which younger ones left it nothing of the budget.
     var overtakenStepCount = 0
@@ -127,21 +129,22 @@ struct SchedulingRecord {
 
 /// Who comes first: in a step, and when blocks run out. The last one loses them.
 struct Rank: Comparable {
-    var isUnprotected: Bool
+    /// Sheltered, protected, or neither.
+    var tier: Int
     /// The same for all who are protected: among them only age counts.
     var priority: Int
     var arrival: Int
 
     static func < (a: Rank, b: Rank) -> Bool {
-        (a.isUnprotected ? 1 : 0, a.priority, a.arrival) < (b.isUnprotected ? 1 : 0, b.priority, b.arrival)
+        (a.tier, a.priority, a.arrival) < (b.tier, b.priority, b.arrival)
     }
 }
 
 extension SequenceGroup {
     var rank: Rank {
         Rank(
-            isUnprotected: !record.isProtected, priority: record.isProtected ? 0 : request.scheduling.priority,
-            arrival: record.arrival)
+            tier: record.isSheltered ? 0 : record.isProtected ? 1 : 2,
+            priority: record.isProtected ? 0 : request.scheduling.priority, arrival: record.arrival)
     }
 
     /// Whether it has to make room for another that is to start: only for what is more urgent by priority or by its turn.

@@ -3,5 +3,6 @@ import ArgumentParser
 /// `needletail bench`: what this machine does with this model, as tables that can be pasted.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures, and prints a table.", subcommands: [BenchDecodingCommand.self])
+        commandName: "bench", abstract: "Measures, and prints a table.",
+        subcommands: [BenchDecodingCommand.self, BenchSimulateCommand.self])
 }
