@@ -204,7 +204,7 @@ extension SimulationChecker {
     }
 
     private mutating func checkOvertaking(_ scheduler: Scheduler) throws(SimulationViolation) {
-        let oldest = scheduler.waiting.first.map { Int(clamping: $0.id.number) - 1 }
+        let oldest = scheduler.waiting.map { Int(clamping: $0.id.number) - 1 }.min()
         for index in live {
             guard var watch = watches[index] else { continue }
             if index == oldest, watch.startsInStep == 0 {

@@ -232,7 +232,11 @@ extension SimulationLife {
             && statistics.waitingTokenCount == waitingTokenCount
             && statistics.freeBlockCount == scheduler.pool.freeCount
             && statistics.cachedBlockCount == scheduler.pool.cachedCount
-        try require(isTrue, 3, "the statistics say \(statistics)")
+        try require(
+            isTrue, 3,
+            "the statistics say \(statistics.runningCount) run, \(statistics.waitingCount) wait with "
+                + "\(statistics.waitingTokenCount) tokens, \(statistics.freeBlockCount) blocks are free, "
+                + "\(statistics.cachedBlockCount) of them cached")
     }
 
     /// Requests that are accepted and do not run, and the tokens of their prompts.

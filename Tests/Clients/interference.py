@@ -4,6 +4,7 @@ prompt's time to its first token within one and a half times of its time alone, 
 prompts have.
 
     python3 interference.py PORT [--rounds 6] [--length 2000] [--stretch 2] [--itl-bar 3] [--ttft-bar 1.5]
+                            [--percentile 99]
 
 Needs a model whose context holds the prompt (make_model.py). Every prompt is new and none is cached.
 """
@@ -71,6 +72,7 @@ async def main():
     parser.add_argument("--stretch", type=float, default=2)
     parser.add_argument("--itl-bar", type=float, default=3)
     parser.add_argument("--ttft-bar", type=float, default=1.5)
+    parser.add_argument("--percentile", type=int, default=99)
     parser.add_argument("--quiet-seconds", type=float, default=1.5)
     arguments = parser.parse_args()
     rng = random.Random(8)
@@ -79,11 +81,11 @@ async def main():
     alone, during = (wire.median([each[place] for each in rounds]) for place in (0, 1))
     quiet, busy = ([gap for each in rounds for gap in each[place]] for place in (2, 3))
     bars = wire.Bars("interference")
-    before, after = (wire.percentile(each, 0.99) for each in (quiet, busy))
+    before, after = (wire.percentile(each, arguments.percentile / 100) for each in (quiet, busy))
     share = 1 - 1 / arguments.stretch
     measured = 1 - sum(quiet) / len(quiet) / (sum(busy) / len(busy))
     bars(after < arguments.itl_bar * before,
-         f"p99 between two tokens of {STREAMS} streams {1e3 * before:.1f} ms quiet, {1e3 * after:.1f} ms beside a prompt of "
+         f"p{arguments.percentile} between two tokens of {STREAMS} streams {1e3 * before:.1f} ms quiet, {1e3 * after:.1f} ms beside a prompt of "
          f"{arguments.length}: {after / before:.2f} of at most {arguments.itl_bar}; medians {1e3 * wire.median(quiet):.1f} "
          f"and {1e3 * wire.median(busy):.1f} ms, longest {1e3 * max(quiet):.1f} and {1e3 * max(busy):.1f} ms; "
          f"{len(quiet)} and {len(busy)} gaps")

@@ -3,9 +3,10 @@ caches nothing; then all at once, in random order, half of those that can as str
 them, on servers that differ in everything that may not matter. Text, tokens, logprobs, endings, scores and usage must be
 equal, but for how much of a prompt came from the cache.
 
-    python3 one_answer.py BINARY [--count 500] [--quick] [--only WORDS] [--model PATH] [--seed 57]
+    python3 one_answer.py BINARY [--count 500] [--quick | --full] [--only WORDS] [--model PATH] [--seed 57]
 
-WORDS are a part of a server's name as it is printed.
+Of cache, chunk size, memory and threads every three meet on some server; with --full, all four. WORDS are a part of a
+server's name as it is printed.
 """
 import argparse
 import asyncio
@@ -22,10 +23,12 @@ PATIENCE = ["--max-waiting", 65536, "--max-waiting-tokens", 1 << 30, "--max-queu
 TIMEOUT = 240
 
 
-def matrix():
+def matrix(is_full):
     """What each server is called, and its options."""
-    for cache, chunk, memory, threads in itertools.product(("on", "off"), (1, 7, 64, 512), ("ample", "small"), (1, 2)):
-        yield server(cache, chunk, memory, threads)
+    settings = (("on", "off"), (1, 7, 64, 512), ("ample", "small"), (1, 2))
+    for places in itertools.product(*(range(len(each)) for each in settings)):
+        if is_full or sum(places) % 2 == 1:
+            yield server(*(each[place] for each, place in zip(settings, places)))
     # Blocks that no chunk and no context is a multiple of.
     yield server("on", 64, "small", 2, "--block-size", 5)
     yield server("on", 512, "ample", 1, "--block-size", 1)
@@ -221,6 +224,7 @@ async def main():
     parser.add_argument("binary")
     parser.add_argument("--count", type=int)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--full", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--model")
     parser.add_argument("--seed", type=int, default=57)
@@ -238,7 +242,7 @@ async def main():
         print("FAIL alone:", fields, answer)
     print(f"alone: {count} requests, {time.monotonic() - start:.1f} s", flush=True)
     compared, wrong, servers = 0, len(unanswered), 0
-    for name, options in sample() if arguments.quick else matrix():
+    for name, options in sample() if arguments.quick else matrix(arguments.full):
         if arguments.only not in name:
             continue
         more, problems = await check(name, model + options, arguments.binary, reference, kinds, requests, maker)

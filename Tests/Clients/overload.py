@@ -3,7 +3,7 @@ well stays at 95 % of the capacity, memory stays flat, nobody waits beyond the b
 before.
 
     python3 overload.py PORT --pid PID [--seconds 60] [--factor 4] [--clients 16] [--prompt 150] [--output 100]
-                        [--max-queue-seconds 60]
+                        [--max-queue-seconds 60] [--goodput-bar 0.95] [--latency-bar 1.15]
 
 Best with a model of some size (make_model.py), so that the server and not this client has the work. The clients of the
 closed loop that measures the capacity should be as many as the server runs at once, or a few more.
@@ -28,6 +28,8 @@ parser.add_argument("--prompt", type=int, default=150)
 parser.add_argument("--output", type=int, default=100)
 parser.add_argument("--max-queue-seconds", type=float, default=60)
 parser.add_argument("--single", type=int, default=15)
+parser.add_argument("--goodput-bar", type=float, default=0.95)
+parser.add_argument("--latency-bar", type=float, default=1.15)
 arguments = parser.parse_args()
 rng = random.Random(4)
 bars = wire.Bars("overload")
@@ -175,8 +177,8 @@ async def main():
          f"it was an overload, of which this client was at most {late:.2f} s late")
     good = [answer.ended for as_stream, answer in crowd.answers if kind(as_stream, answer)[0] == "answered"]
     goodput, mean = rate(good, begin + RAMP_SECONDS, end), (most + most_after) / 2
-    bars(goodput >= 0.95 * mean, f"{goodput:.2f} answers a second of the {most:.2f} before and {most_after:.2f} afterwards that "
-         f"{arguments.clients} clients in a closed loop get: {goodput / mean:.3f} of at least 0.95; other programs took "
+    bars(goodput >= arguments.goodput_bar * mean, f"{goodput:.2f} answers a second of the {most:.2f} before and {most_after:.2f} afterwards that "
+         f"{arguments.clients} clients in a closed loop get: {goodput / mean:.3f} of at least {arguments.goodput_bar}; other programs took "
          f"{100 * taken[0]:.0f} %, {100 * taken[2]:.0f} % and beside the overload {100 * taken[1]:.0f} % of the processors")
     early, last = ([mib for when, mib in samples if low <= when < high] for low, high in (
         (begin + arguments.seconds / 6, begin + arguments.seconds / 3), (end - arguments.seconds / 6, end)))
@@ -193,8 +195,8 @@ async def main():
     print(f"     overload: a refusal takes {1e3 * wire.median(refusals):.1f} ms, p99 "
           f"{1e3 * wire.percentile(refusals, 0.99):.1f} ms")
     ratio = wire.median(after) / wire.median(before)
-    bars(ratio <= 1.15, f"one request alone took {1e3 * wire.median(before):.0f} ms before, "
-         f"{1e3 * wire.median(after):.0f} ms at once afterwards: {ratio:.2f} of at most 1.15")
+    bars(ratio <= arguments.latency_bar, f"one request alone took {1e3 * wire.median(before):.0f} ms before, "
+         f"{1e3 * wire.median(after):.0f} ms at once afterwards: {ratio:.2f} of at most {arguments.latency_bar}")
     is_empty, seconds, state = await wire.emptied(arguments.port, 2)
     bars(is_empty, f"empty {seconds:.2f} s afterwards: {state}")
     return bars.exit_status

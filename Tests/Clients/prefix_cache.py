@@ -2,7 +2,8 @@
 fifth of the time; the count of cached tokens is right; another salt finds nothing, and cannot tell by the time that
 there was something; one tenant's flood of new prompts does not wear out what another comes back for.
 
-    python3 prefix_cache.py PORT [--length 2000] [--pairs 15] [--salt-pairs 50] [--flood-rounds 6] [--block-size 16]
+    python3 prefix_cache.py PORT [--length 2000] [--pairs 15] [--salt-pairs 50] [--flood-rounds 6]
+                            [--p-bar 0.01] [--block-size 16]
 
 Best with a model of some size (make_model.py) and a cache of a few thousand tokens, so that the flood goes round it.
 """
@@ -19,6 +20,7 @@ parser.add_argument("--length", type=int, default=2000)
 parser.add_argument("--pairs", type=int, default=15)
 parser.add_argument("--salt-pairs", type=int, default=50)
 parser.add_argument("--flood-rounds", type=int, default=6)
+parser.add_argument("--p-bar", type=float, default=0.01)
 parser.add_argument("--block-size", type=int, default=16)
 arguments = parser.parse_args()
 rng = random.Random(12)
@@ -101,8 +103,8 @@ async def salts(connection, length):
             times.append(seconds)
             wrong += count != 0
     p = wire.rank_test(known, unknown)
-    bars(p > 0.01 and not wrong,
-         f"another salt finds nothing ({wrong} found), and its times do not tell: p = {p:.3f} of at least 0.01, medians "
+    bars(p > arguments.p_bar and not wrong,
+         f"another salt finds nothing ({wrong} found), and its times do not tell: p = {p:.3f} of at least {arguments.p_bar}, medians "
          f"{1e3 * wire.median(known):.2f} and {1e3 * wire.median(unknown):.2f} ms, n = {len(known)}")
 
 

@@ -51,6 +51,20 @@ start_server --kv-cache-mib 9 --max-running 20 --max-batch-tokens 48 --threads 1
 python3 Tests/Clients/mixed_requests.py "$port"
 stop_server
 
+# The scheduler, without what only a machine that does nothing else can tell: interference.py and prefix_cache.py measure.
+python3 Tests/Clients/one_answer.py "$binary" --quick
+start_server
+python3 Tests/Clients/hang_ups.py "$port" --clients 600
+stop_server
+python3 Tests/Clients/make_model.py ../shared/data/stories260K/hf "$folder/model"
+start_server --model "$folder/model" --max-running 4
+python3 Tests/Clients/priorities.py "$port" --rounds 2
+stop_server
+start_server --model "$folder/model" --max-running 16 --max-waiting 32
+python3 Tests/Clients/overload.py "$port" --pid "$server" --seconds 10 --capacity-seconds 8 --single 5 \
+    --goodput-bar 0 --latency-bar 100
+stop_server
+
 if ! "$folder/venv/bin/python" -c 'import torch, transformers' 2>/dev/null; then
     echo "lm-eval: skipped, the reference needs torch and transformers"
     exit

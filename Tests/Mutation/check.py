@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Plants the bugs of mutants.py one at a time in a copy of Sources and asks the simulator to find each.
+"""Plants the bugs of mutants.py one at a time in a copy of Sources; the simulator is to find each.
 
     python3 Tests/Mutation/check.py [--seeds 1000] [--steps 300] [--only TEXT] [--sources DIR]
 
-Prints a table; exits with 1 where a bug is not found, and where the unchanged sources fail. Needs Swift, and the packages
-that the project needs; works in a temporary folder.
+Prints a table; exits with 1 where a bug is not found, and where the unchanged sources fail. Needs Swift and the
+packages that the project needs; works in a temporary folder.
 """
 import argparse
 import os
@@ -45,9 +45,11 @@ let package = Package(
             name: "Engine",
             dependencies: [
                 "Transformer", "Sampling", "Tokenization", "InferenceTypes",
-                .product(name: "DequeModule", package: "swift-collections"), .product(name: "Logging", package: "swift-log"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
-        .target(name: "Transformer", dependencies: ["Kernels", "Checkpoints", "InferenceTypes"], swiftSettings: settings),
+        .target(
+            name: "Transformer", dependencies: ["Kernels", "Checkpoints", "InferenceTypes"], swiftSettings: settings),
         .target(name: "Sampling", dependencies: ["InferenceTypes"], swiftSettings: settings),
         .target(name: "Tokenization", dependencies: ["Checkpoints", "InferenceTypes"], swiftSettings: settings),
         .target(name: "Checkpoints", dependencies: ["InferenceTypes"], swiftSettings: settings),
