@@ -32,7 +32,7 @@ extension Scheduler {
             // Who gave way waits among the others now.
             guard let place = waiting.firstIndex(where: { $0 === group }) else { return }
             waiting.remove(at: place)
-            overtakeCount = place == 0 ? 0 : overtakeCount + 1
+            countStart(of: group, place: place)
             start(group)
         }
     }
@@ -51,6 +51,15 @@ extension Scheduler {
             return (group.request.scheduling.priority, shares.servedCount(record.account), record.arrival)
         }
         return waiting.indices.min { urgency(waiting[$0]) < urgency(waiting[$1]) }
+    }
+
+    /// Who lost its blocks and comes back before all others leaves the count to the next one, whom it overtook again.
+    private mutating func countStart(of group: SequenceGroup, place: Int) {
+        if place > 0 {
+            overtakeCount += 1
+        } else if group.record.isProtected || !group.record.hasStarted {
+            overtakeCount = 0
+        }
     }
 
     private mutating func start(_ group: SequenceGroup) {

@@ -93,7 +93,7 @@ MUTANTS = [
     ("nobody is protected by waiting", "Scheduler+Planning.swift",
      "            waiting[0].record.isProtected = true\n", ""),
     ("overtaking is not counted", "Scheduler+Planning.swift",
-     "overtakeCount = place == 0 ? 0 : overtakeCount + 1", "overtakeCount = 0"),
+     "overtakeCount += 1", "overtakeCount = 0"),
     ("preempted group waits behind all", "Scheduler+Memory.swift",
      "at: waiting.firstIndex { group.record.arrival < $0.record.arrival } ?? waiting.count)", "at: waiting.count)"),
     # Three that were there once
