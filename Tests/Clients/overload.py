@@ -57,8 +57,9 @@ async def single():
 
 
 async def capacity():
-    """Requests per second of a closed loop, and the times to the first token in it."""
-    ends, firsts, begin = [], [], time.perf_counter()
+    """Requests per second of a closed loop, the times to the first token in it, the share of the processors that others
+    took meanwhile, and the server's seconds on them for each request."""
+    ends, firsts, begin, processors = [], [], time.perf_counter(), wire.Processors(arguments.pid)
     until = begin + arguments.capacity_seconds
 
     async def client(number):
@@ -73,7 +74,8 @@ async def capacity():
         connection.hang_up()
 
     await asyncio.gather(*(client(number) for number in range(arguments.clients)))
-    return rate(ends, begin + RAMP_SECONDS, until), firsts
+    others, seconds = processors.taken()
+    return rate(ends, begin + RAMP_SECONDS, until), firsts, others, seconds / len(ends)
 
 
 def rate(ends, begin, end):
@@ -145,21 +147,17 @@ def kind(as_stream, answer):
 async def main():
     await single()
     before = await single()
-    neighbours = wire.Neighbours(arguments.pid)
-    most, firsts = await capacity()
-    taken = [neighbours.share()]
+    most, firsts, others, cost = await capacity()
     samples, crowd = [], Crowd()
     resting = wire.memory_mib(arguments.pid)
     watch = asyncio.create_task(watch_memory(samples))
-    neighbours = wire.Neighbours(arguments.pid)
+    processors = wire.Processors(arguments.pid)
     begin, late = await crowd.offer(arguments.factor * most, arguments.seconds)
-    taken.append(neighbours.share())
+    others_beside, seconds_beside = processors.taken()
     watch.cancel()
     after = await single()
     # Once more, because a machine is not the same all the time.
-    neighbours = wire.Neighbours(arguments.pid)
-    most_after, _ = await capacity()
-    taken.append(neighbours.share())
+    most_after, _, others_after, cost_after = await capacity()
 
     end = begin + arguments.seconds
     kinds, wrong = collections.Counter(), []
@@ -179,7 +177,8 @@ async def main():
     goodput, mean = rate(good, begin + RAMP_SECONDS, end), (most + most_after) / 2
     bars(goodput >= arguments.goodput_bar * mean, f"{goodput:.2f} answers a second of the {most:.2f} before and {most_after:.2f} afterwards that "
          f"{arguments.clients} clients in a closed loop get: {goodput / mean:.3f} of at least {arguments.goodput_bar}; other programs took "
-         f"{100 * taken[0]:.0f} %, {100 * taken[2]:.0f} % and beside the overload {100 * taken[1]:.0f} % of the processors")
+         f"{100 * others:.0f} %, {100 * others_after:.0f} % and beside the overload {100 * others_beside:.0f} % of the "
+         f"processors, the server {cost:.3f} s, {cost_after:.3f} s and {seconds_beside / max(len(good), 1):.3f} s for an answer")
     early, last = ([mib for when, mib in samples if low <= when < high] for low, high in (
         (begin + arguments.seconds / 6, begin + arguments.seconds / 3), (end - arguments.seconds / 6, end)))
     growth = wire.median(last) / wire.median(early) - 1

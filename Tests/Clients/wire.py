@@ -242,27 +242,27 @@ def memory_mib(pid):
     return sum(int(kilobytes[name].split()[0]) for name in ("RssAnon", "VmSwap")) / 1024
 
 
-class Neighbours:
-    """How much of the processors others took than this script and a server: what a figure is worth."""
+class Processors:
+    """Who takes the processors' time beside a server and this script: what a figure of time is worth."""
 
     def __init__(self, pid):
         self.pid = pid
         self.begin = self._seconds()
 
     def _seconds(self):
-        """Of the processors altogether, and of those that are not others."""
+        """What all took, what the server did, what it and this script did, and when."""
         tick = os.sysconf("SC_CLK_TCK")
         with open("/proc/stat") as file:
             # Idle and waiting for disks are not work; time of guests is counted twice.
             fields = [int(field) for field in file.readline().split()[1:9]]
         with open(f"/proc/{self.pid}/stat") as file:
             server = sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
-        return (sum(fields) - fields[3] - fields[4]) / tick, server / tick + sum(os.times()[:2]), time.perf_counter()
+        return (sum(fields) - fields[3] - fields[4]) / tick, server / tick, server / tick + sum(os.times()[:2]), time.perf_counter()
 
-    def share(self):
-        """Since this was made, of all processors."""
-        (busy, ours, begin), (busy_now, ours_now, now) = self.begin, self._seconds()
-        return max(0.0, (busy_now - busy - ours_now + ours) / ((now - begin) * os.cpu_count()))
+    def taken(self):
+        """Since this was made: the part that others took of all, and the server's seconds."""
+        busy, server, ours, elapsed = (now - before for before, now in zip(self.begin, self._seconds()))
+        return max(0.0, (busy - ours) / (elapsed * os.cpu_count())), server
 
 
 def percentile(values, fraction):
