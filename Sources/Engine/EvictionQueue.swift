@@ -22,7 +22,7 @@ struct EvictionQueue {
     private let blockCount: Int
     /// Reused blocks beyond these are no better than others.
     ///
-    /// - Source: the paper's best share, four fifths.
+    /// - Source: four fifths, as Caffeine gives its protected segment.
     private var maxReusedCount: Int { blockCount * 4 / 5 }
 
     /// All blocks are blank.

@@ -14,6 +14,8 @@ struct SimulationChecker {
     private var salts: [[UInt8]: Int] = [:]
     /// Starts in the last step, by number − 1, in no order.
     private var started: [Int] = []
+    /// Those that waited and ended in the last step, perhaps after they started in it.
+    private var endedFromQueue: [Int] = []
     private var preemptionCount = 0
     /// Preemptions in the last step of requests that started again and ended in it.
     private var hiddenPreemptionCount = 0
@@ -49,6 +51,7 @@ struct SimulationChecker {
     ) throws(SimulationViolation) {
         step += 1
         started.removeAll(keepingCapacity: true)
+        endedFromQueue.removeAll(keepingCapacity: true)
         try checkSize(size)
         try observe(scheduler)
         let seenCount = live.reduce(0) { $0 + (watches[$1]?.preemptionsInStep ?? 0) }
@@ -89,6 +92,7 @@ extension SimulationChecker {
         for index in live where watches[index]?.lastSeenStep != step {
             // Came while the model computed.
             if let entryStep = watches[index]?.entryStep, entryStep > step { continue }
+            if watches[index]?.state != .running { endedFromQueue.append(index) }
             watches[index]?.state = .ended
             watches[index]?.startsInStep = 0
             watches[index]?.preemptionsInStep = 0
@@ -167,7 +171,7 @@ extension SimulationChecker {
             }
         }
         try checkVictims()
-        try checkOvertaking(scheduler)
+        try checkOvertaking()
         for running in scheduler.running {
             watches[Int(clamping: running.id.number) - 1]?.wasDue =
                 running.sequences.allSatisfy { $0.tokens.count - $0.computedCount == 1 }
@@ -203,26 +207,32 @@ extension SimulationChecker {
         }
     }
 
-    private mutating func checkOvertaking(_ scheduler: Scheduler) throws(SimulationViolation) {
-        let oldest = scheduler.waiting.map { Int(clamping: $0.id.number) - 1 }.min()
+    /// Whoever waits is overtaken only so often until an older one has its turn.
+    private mutating func checkOvertaking() throws(SimulationViolation) {
         for index in live {
             guard var watch = watches[index] else { continue }
-            if index == oldest, watch.startsInStep == 0 {
+            if watch.state == .waiting, watch.startsInStep == 0 {
                 // Who was displaced too often has a turn of its own.
                 let overtakers = started.count { $0 > index && watches[$0]?.isProtected == false }
                 counts[.overtaken] += overtakers
-                // An older one that lost its blocks and starts again takes its own turn: then counting begins anew.
                 let isAnew =
-                    watch.overtakenCount == nil || hiddenPreemptionCount > 0 || started.contains { $0 < index }
+                    watch.overtakenCount == nil || hiddenPreemptionCount > 0
+                    || started.contains { $0 < index && takesTurn($0) } || endedFromQueue.contains { $0 < index }
                 watch.overtakenCount = isAnew ? 0 : (watch.overtakenCount ?? 0) + overtakers
                 try require(
                     (watch.overtakenCount ?? 0) <= configuration.maxOvertakes, 7,
-                    "\(watch.overtakenCount ?? 0) started before \(index + 1), which waits longest")
+                    "\(watch.overtakenCount ?? 0) started before \(index + 1), which was there first")
             } else {
                 watch.overtakenCount = nil
             }
             watches[index] = watch
         }
+    }
+
+    /// It started for the first time, or because it had waited. Who only comes back has no turn.
+    private func takesTurn(_ index: Int) -> Bool {
+        guard let watch = watches[index] else { return false }
+        return watch.isProtected || watch.preemptionCount == watch.preemptionsInStep
     }
 }
 

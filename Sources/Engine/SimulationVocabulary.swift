@@ -1,10 +1,10 @@
-import InferenceTypes
+package import InferenceTypes
 
 /// The language of simulations: twelve letters, the two bytes of an é, two tokens that no prompt of a healthy request
 /// begins with, and an EOS.
 package enum SimulationVocabulary {
     static let count = 16
-    static let endOfSequence: TokenID = 15
+    package static let endOfSequence: TokenID = 15
     /// Prompts are made of the first so many tokens.
     static let letterCount = 12
     /// After a prompt that begins with it, the model's scores are NaN.

@@ -27,7 +27,7 @@ struct SimulationWatch {
     var wasDue = false
     /// Steps without a row while it runs.
     var pauseCount = 0
-    /// Starts of others while it waited as the oldest, in a row; nil while it is not.
+    /// Starts of younger ones while it waits, since an older one had its turn; nil while it does not.
     var overtakenCount: Int?
     /// What happened to it in the last step.
     var startsInStep = 0

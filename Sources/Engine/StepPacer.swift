@@ -8,7 +8,7 @@ struct StepPacer {
     private static let stepsBetweenProbes = 64
     /// Tokens of prompts that a step takes however slow it is, so that every prompt is done one day.
     ///
-    /// - Source: as vLLM's smallest long-prefill chunk: half a block.
+    /// - Source: half a block: little beside what a step costs anyway, which is to read the weights.
     static let minPromptTokens = 8
     /// Weight of the last step in an estimate: about the last five count.
     private static let weight = 0.2

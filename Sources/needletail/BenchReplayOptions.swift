@@ -45,6 +45,18 @@ struct ReplayOptions: ParsableArguments {
         try check("--context-token-ns", contextTokenNs, 0...60_000_000)
     }
 
+    /// - Throws: `ValidationError` for what would be ignored.
+    func checkUse() throws {
+        let sizes = [("--blocks", blocks != nil), ("--unbounded", unbounded), ("--sweep", sweep)].filter(\.1).map(\.0)
+        guard sizes.count < 2 else {
+            throw ValidationError("\(sizes.joined(separator: " and ")) contradict each other; give one of them")
+        }
+        guard trace == nil, let unused = sizes.first ?? (scale != 1 ? "--scale" : speed != 1 ? "--speed" : nil) else {
+            return
+        }
+        throw ValidationError("\(unused) is for a --trace")
+    }
+
     private var cost: SimulationCost {
         SimulationCost(
             step: stepUs * 1000, promptToken: promptTokenUs * 1000, nextToken: nextTokenUs * 1000,

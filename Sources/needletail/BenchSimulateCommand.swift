@@ -36,6 +36,13 @@ struct BenchSimulateCommand: AsyncParsableCommand {
     func validate() throws {
         try check("--steps", steps, 1...10_000_000)
         try check("--jobs", jobs, 1...256)
+        try replay.checkUse()
+        guard replay.trace == nil || traceSeed == nil && !stopAtFirst && !verbose else {
+            throw ValidationError("--trace-seed, --stop-at-first and --verbose are for seeds, not for --trace")
+        }
+        guard traceSeed == nil || !stopAtFirst && !verbose else {
+            throw ValidationError("--trace-seed runs one seed; leave --stop-at-first and --verbose out")
+        }
     }
 
     func run() async throws {
@@ -52,7 +59,8 @@ struct BenchSimulateCommand: AsyncParsableCommand {
     }
 
     private static func tokenizer() throws -> Tokenizer {
-        let ends = JSONMember(key: Array("eos_token_id".utf8), value: .array([.integer(15)]))
+        let ends = JSONMember(
+            key: Array("eos_token_id".utf8), value: .array([.integer(Int64(SimulationVocabulary.endOfSequence))]))
         return try Tokenizer(
             .files(
                 TokenizerFiles(

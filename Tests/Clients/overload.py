@@ -30,6 +30,7 @@ parser.add_argument("--max-queue-seconds", type=float, default=60)
 parser.add_argument("--single", type=int, default=15)
 parser.add_argument("--goodput-bar", type=float, default=0.95)
 parser.add_argument("--latency-bar", type=float, default=1.15)
+parser.add_argument("--no-time-bars", action="store_true", help="goodput and latency are told and not judged")
 arguments = parser.parse_args()
 rng = random.Random(4)
 bars = wire.Bars("overload")
@@ -144,6 +145,10 @@ def kind(as_stream, answer):
     return ("refused" if answer.status == 429 else "given up"), None
 
 
+def tell(_, text):
+    print(f"     overload: {text}", flush=True)
+
+
 async def main():
     await single()
     before = await single()
@@ -175,7 +180,8 @@ async def main():
          f"it was an overload, of which this client was at most {late:.2f} s late")
     good = [answer.ended for as_stream, answer in crowd.answers if kind(as_stream, answer)[0] == "answered"]
     goodput, mean = rate(good, begin + RAMP_SECONDS, end), (most + most_after) / 2
-    bars(goodput >= arguments.goodput_bar * mean, f"{goodput:.2f} answers a second of the {most:.2f} before and {most_after:.2f} afterwards that "
+    judge = tell if arguments.no_time_bars else bars
+    judge(goodput >= arguments.goodput_bar * mean, f"{goodput:.2f} answers a second of the {most:.2f} before and {most_after:.2f} afterwards that "
          f"{arguments.clients} clients in a closed loop get: {goodput / mean:.3f} of at least {arguments.goodput_bar}; other programs took "
          f"{100 * others:.0f} %, {100 * others_after:.0f} % and beside the overload {100 * others_beside:.0f} % of the "
          f"processors, the server {cost:.3f} s, {cost_after:.3f} s and {seconds_beside / max(len(good), 1):.3f} s for an answer")
@@ -194,7 +200,7 @@ async def main():
     print(f"     overload: a refusal takes {1e3 * wire.median(refusals):.1f} ms, p99 "
           f"{1e3 * wire.percentile(refusals, 0.99):.1f} ms")
     ratio = wire.median(after) / wire.median(before)
-    bars(ratio <= arguments.latency_bar, f"one request alone took {1e3 * wire.median(before):.0f} ms before, "
+    judge(ratio <= arguments.latency_bar, f"one request alone took {1e3 * wire.median(before):.0f} ms before, "
          f"{1e3 * wire.median(after):.0f} ms at once afterwards: {ratio:.2f} of at most {arguments.latency_bar}")
     is_empty, seconds, state = await wire.emptied(arguments.port, 2)
     bars(is_empty, f"empty {seconds:.2f} s afterwards: {state}")

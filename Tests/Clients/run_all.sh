@@ -62,7 +62,7 @@ python3 Tests/Clients/priorities.py "$port" --rounds 2
 stop_server
 start_server --model "$folder/model" --max-running 16 --max-waiting 32
 python3 Tests/Clients/overload.py "$port" --pid "$server" --seconds 10 --capacity-seconds 8 --single 5 \
-    --goodput-bar 0 --latency-bar 100
+    --no-time-bars
 stop_server
 
 if ! "$folder/venv/bin/python" -c 'import torch, transformers' 2>/dev/null; then

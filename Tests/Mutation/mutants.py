@@ -92,6 +92,8 @@ MUTANTS = [
      "shares.servedCount(record.account), record.arrival)", "shares.servedCount(record.account), -record.arrival)"),
     ("nobody is protected by waiting", "Scheduler+Planning.swift",
      "            waiting[0].record.isProtected = true\n", ""),
+    ("who comes back sets the count of overtaking back", "Scheduler+Planning.swift",
+     " else if group.record.isProtected || !group.record.hasStarted {", " else {"),
     ("overtaking is not counted", "Scheduler+Planning.swift",
      "overtakeCount += 1", "overtakeCount = 0"),
     ("preempted group waits behind all", "Scheduler+Memory.swift",
