@@ -58,7 +58,7 @@ package struct ChoiceFeed: Sendable {
                 choices[index].isOpen = false
                 return part
             }
-        case .explained: return []
+        case .started, .explained: return []
         }
     }
 

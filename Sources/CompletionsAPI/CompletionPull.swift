@@ -1,3 +1,4 @@
+import Engine
 import HTTPCodec
 
 /// Pulls a streamed answer, one piece for each call. An actor, because the body of a response may be read from any task.
@@ -21,17 +22,25 @@ actor CompletionPull {
         keeper = RecordKeeper(record, environment)
     }
 
-    /// Returns when the engine has said something, or the clock has ticked: from then on the answer is a stream, whose
-    /// status is sent.
+    /// Returns when the engine has said something of the answer, or the clock has ticked since the request started: from
+    /// then on the answer is a stream, whose status is sent.
     ///
+    /// - Parameter opensWaiting: a tick will do though the request waits, for its wait has no end that needs a status.
     /// - Throws: what is wrong when the first thing that the engine says is an error.
-    func open() async throws(APIError) {
-        guard let item = await merger.next() else {
-            // Only a client that hung up ends the merger; nobody reads this.
-            throw .endedEarly
+    func open(opensWaiting: Bool) async throws(APIError) {
+        var ticks = opensWaiting
+        while let item = await merger.next() {
+            switch item {
+            case .event(.started, _): ticks = true
+            case .tick where !ticks: continue
+            default:
+                opening = await take(item)
+                if let failure = stream.failure { throw failure }
+                return
+            }
         }
-        opening = await take(item)
-        if let failure = stream.failure { throw failure }
+        // Only a client that hung up ends the merger; nobody reads this.
+        throw .endedEarly
     }
 
     func next() async -> [UInt8]? {

@@ -92,7 +92,7 @@ extension CompletionsService {
         return .json(answer.encoded)
     }
 
-    /// The head waits until the engine says something, so that a request which ends in the queue has its own status.
+    /// The head waits until the request starts, so that one which ends in the queue has its own status.
     private func streamed(
         _ generations: [Generation], _ stream: CompletionStream, _ record: CompletionRecord,
         _ entry: LiveCompletions.Entry
@@ -101,7 +101,7 @@ extension CompletionsService {
         let interval = configuration.pingInterval
         let merger = EventMerger(generations.map(\.events)) { try await pause(interval) }
         let pull = CompletionPull(merger, stream, record, entry, environment)
-        try await pull.open()
+        try await pull.open(opensWaiting: model.maxQueueTime == nil)
         var response = ServerSentEvents.response(
             AsyncStream(unfolding: { await pull.next() }, onCancel: { merger.stop() }))
         response.head.headerFields[.accelBuffering] = "no"

@@ -119,7 +119,7 @@ struct EngineLoop {
         case .delta(let delta): statistics.generatedTokenCount += delta.tokens.count
         case .finished(let choice) where choice.reason == .failed(DecodingStep.logitsFailure):
             logger.error("logits not usable", metadata: ["generated": "\(choice.generatedTokenCount)"])
-        case .finished, .prompt, .explained: break
+        case .started, .finished, .prompt, .explained: break
         }
     }
 

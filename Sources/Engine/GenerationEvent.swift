@@ -3,6 +3,9 @@ package import Sampling
 
 /// What a client hears of its request, in order. The stream ends after `.finished` of the last choice.
 package enum GenerationEvent: Sendable, Equatable {
+    /// A step has computed some of it: from now on it does not end for having waited too long. Once, before all others,
+    /// of a request that comes to that.
+    case started
     /// Logprobs of the prompt's second token, third, …: once, before any text, where they were asked for.
     case prompt([TokenLogprobs])
     /// A choice grew.

@@ -76,6 +76,7 @@ struct Scheduler {
         precondition(outcomes.count == plan.parts.count)
         var publications: [Publication] = []
         for (part, outcome) in zip(plan.parts, outcomes) {
+            announceStart(of: part.group, &publications)
             switch outcome {
             case .pending: keepComputed(plan.rows[part.rows], of: part.group)
             case .advanced(let successors, let events):
@@ -157,6 +158,12 @@ extension Scheduler {
         group.record.chargedTokenCount += count
         group.record.fruitlessPreemptionCount = 0
         shares.charge(count * AccountShares.generatedWeight, to: group.record.account)
+    }
+
+    private func announceStart(of group: SequenceGroup, _ publications: inout [Publication]) {
+        guard !group.record.isAnnounced else { return }
+        group.record.isAnnounced = true
+        Self.publish(.started, of: group, &publications)
     }
 
     private static func publish(

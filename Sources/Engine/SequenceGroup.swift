@@ -116,6 +116,8 @@ struct SchedulingRecord {
     /// It lost its blocks too often to lose them again: it comes before everyone.
     var isSheltered = false
     var hasStarted = false
+    /// Its client has heard that it started.
+    var isAnnounced = false
     /// Steps since it last computed something in which younger ones left it nothing of the budget.
     var overtakenStepCount = 0
     /// Prompt tokens that came from the prefix cache when it started.

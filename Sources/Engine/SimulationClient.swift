@@ -25,6 +25,7 @@ final class SimulationClient {
     let sink: AsyncStream<GenerationEvent>.Continuation
     private var iterator: AsyncStream<GenerationEvent>.Iterator?
     private(set) var answers: [Int: Answer] = [:]
+    private var hasStarted = false
     private(set) var prompt: [TokenLogprobs]?
     private var lastFinish: FinishedChoice?
     /// The stream has ended.
@@ -89,6 +90,9 @@ extension SimulationClient {
         case .prompt(let logprobs): try take(logprobs, &oracle)
         case .delta(let delta): try take(delta, &oracle)
         case .finished(let finished): try take(finished, &oracle, circumstances)
+        case .started:
+            try require(!hasStarted && prompt == nil && heardTokenCount == 0, 4, "\(number) starts late or twice")
+            hasStarted = true
         case .explained: throw SimulationViolation(4, "\(number) is explained what it did not ask for")
         }
     }
@@ -166,7 +170,7 @@ extension SimulationClient {
             case .stopString(let string): request.stop.strings.contains(string)
             case .length: generated.count == request.stop.maxTokens
             case .maxTime: deadline.map { $0 <= circumstances.now } ?? false
-            case .queueTimeout: heardTokenCount == 0 && arrival < circumstances.now
+            case .queueTimeout: !hasStarted && arrival < circumstances.now
             case .exhausted: !request.processing.suppressedTokens.isEmpty || isBeamSearch
             case .cancelled: isCancelled
             case .failed(DecodingStep.forwardFailure): circumstances.hasFailed

@@ -130,7 +130,8 @@ struct CancellationTests {
         }
         clock.yield()
         let body = try Self.body(
-            await service(engine, pause: pause).respond(to: post(#"{"prompt":"a","stream":true}"#)))
+            await service(engine, maxQueueTime: nil, pause: pause).respond(
+                to: post(#"{"prompt":"a","stream":true}"#)))
         var pieces = body.makeAsyncIterator()
         let ping = Array(": ping\n\n".utf8)
         #expect(await pieces.next() == ping)

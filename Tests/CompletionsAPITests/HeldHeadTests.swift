@@ -39,27 +39,42 @@ struct HeldHeadTests {
         #expect(answer.message == message)
     }
 
-    @Test("The queue's end after a tick is an event in the stream")
-    func tickFirst() async throws {
-        let (ticks, clock) = AsyncStream.makeStream(of: Void.self)
+    /// A clock that ticks often.
+    private static let fast: @Sendable (Duration) async throws -> Void = { _ in
+        try await Task.sleep(for: .milliseconds(1))
+    }
+
+    @Test("However long a request waits, the queue's end is a plain 503 with Retry-After")
+    func ticksWhileWaiting() async throws {
         let engine = ScriptedEngine { _, _ in nil }
-        let pause: @Sendable (Duration) async throws -> Void = { _ in
-            var iterator = ticks.makeAsyncIterator()
-            guard await iterator.next() != nil else { throw CancellationError() }
-        }
-        clock.yield()
-        let response = await service(engine, statistics: Self.busy, pause: pause).respond(to: post(Self.streamed))
-        #expect(response.head.status == .ok)
-        #expect(response.head.headerFields[.contentType] == "text/event-stream")
+        async let answer = service(engine, statistics: Self.busy, pause: Self.fast).answer(Self.streamed)
         for await admission in engine.admitted {
+            try await Task.sleep(for: .milliseconds(50))
             admission.events.yield(finished(.queueTimeout))
             break
         }
-        let answer = await Answer(response)
-        #expect(answer.text.hasPrefix(": ping\n\ndata: {\"error\":"))
+        #expect(await answer.status == 503)
+        #expect(await answer.fields[.retryAfter] == "9")
+    }
+
+    @Test("Who has started, or may wait for ever, is kept alive by comments", arguments: [true, false])
+    func tickFirst(_ hasStarted: Bool) async throws {
+        let engine = ScriptedEngine { _, _ in nil }
+        let service = service(
+            engine, statistics: Self.busy, maxQueueTime: hasStarted ? .seconds(60) : nil, pause: Self.fast)
+        async let response = service.respond(to: post(Self.streamed))
+        for await admission in engine.admitted {
+            if hasStarted { admission.events.yield(.started) }
+            #expect(await response.head.status == .ok)
+            #expect(await response.head.headerFields[.contentType] == "text/event-stream")
+            admission.events.yield(finished(.failed("Later.")))
+            break
+        }
+        let answer = await Answer(await response)
+        #expect(answer.text.hasPrefix(": ping\n\n"))
         let error = try #require(answer.events?.first?["error"])
         #expect(answer.events?.count == 1)
-        #expect(error["code"] == .integer(503) && error["type"] == .text("ServiceUnavailableError"))
+        #expect(error["code"] == .integer(500) && error["message"] == .text("Later."))
     }
 
     @Test("One prompt has begun: what the queue does to the other is an event in the stream")

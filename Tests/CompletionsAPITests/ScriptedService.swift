@@ -78,7 +78,7 @@ func service(
     _ engine: ScriptedEngine, unknownFields: ServiceConfiguration.UnknownFields = .ignore,
     tokenizer: Tokenizer = TestTokenizer.plain, contextCount: Int = 32, capacity: Int = 64,
     readiness: ServedModel.Readiness = .ready, statistics: EngineStatistics = EngineStatistics(),
-    queueFullRetry: Int? = nil,
+    maxQueueTime: Duration? = .seconds(60), queueFullRetry: Int? = nil,
     pause: @escaping @Sendable (Duration) async throws -> Void = { _ in throw CancellationError() },
     report: @escaping @Sendable (CompletionRecord) -> Void = { _ in }
 ) -> CompletionsService {
@@ -86,7 +86,7 @@ func service(
     return CompletionsService(
         model: model(
             engine, tokenizer: tokenizer, contextCount: contextCount, capacity: capacity, readiness: readiness,
-            statistics: statistics, queueFullRetry: queueFullRetry),
+            statistics: statistics, maxQueueTime: maxQueueTime, queueFullRetry: queueFullRetry),
         configuration: ServiceConfiguration(build: "test", unknownFields: unknownFields),
         environment: ServiceEnvironment(
             now: { 1_767_225_601 },
@@ -97,14 +97,14 @@ func service(
 func model(
     _ engine: ScriptedEngine, tokenizer: Tokenizer = TestTokenizer.plain, contextCount: Int = 32, capacity: Int = 64,
     readiness: ServedModel.Readiness = .ready, statistics: EngineStatistics = EngineStatistics(),
-    queueFullRetry: Int? = nil
+    maxQueueTime: Duration? = .seconds(60), queueFullRetry: Int? = nil
 ) -> ServedModel {
     ServedModel(
         name: "tiny", created: 1_767_225_600, contextCount: contextCount,
         vocabularyCount: TestTokenizer.vocabularyCount, tokenizer: tokenizer,
         generate: { request throws(AdmissionError) in try engine.generate(request) },
         sequenceCapacity: { _ in capacity }, readiness: { readiness }, statistics: { statistics },
-        maxQueueTime: .seconds(60), queueFullRetry: { queueFullRetry })
+        maxQueueTime: maxQueueTime, queueFullRetry: { queueFullRetry })
 }
 
 /// An engine that says `text` in one step, for each choice, and stops at its end.

@@ -91,10 +91,14 @@ struct Answers: Equatable {
     var choices: [Int: Answer] = [:]
     var explanations: [StepExplanation] = []
     var generatedTokenCount = 0
+    private var hasStarted = false
 
     init(_ events: AsyncStream<GenerationEvent>) async {
         for await event in events {
             switch event {
+            case .started:
+                #expect(!hasStarted && prompt == nil && choices.isEmpty, "the start comes first, and once")
+                hasStarted = true
             case .prompt(let logprobs):
                 #expect(prompt == nil && choices.isEmpty, "the prompt comes first")
                 prompt = logprobs

@@ -107,8 +107,9 @@ struct SchedulerTests {
         let plan = bench.scheduler.plan()
         let grown = plan.parts.map { SchedulerBench.grow($0, plan, reason: nil) }
         let publications = bench.scheduler.commit(plan, [grown[0], .failed("no"), grown[2]])
-        #expect(publications.map(\.group.id.number) == [0, 1, 2])
-        #expect(publications[1].event == .finished(FinishedChoice(choice: 0, reason: .failed("no"))))
+        #expect(publications.map(\.group.id.number) == [0, 0, 1, 1, 2, 2])
+        #expect([0, 2, 4].allSatisfy { publications[$0].event == .started })
+        #expect(publications[3].event == .finished(FinishedChoice(choice: 0, reason: .failed("no"))))
         #expect(bench.scheduler.running.map(\.id.number) == [0, 2])
         #expect(bench.scheduler.pool.freeCount == 14)
     }
