@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,6 +16,9 @@
 
 // Pauses before a worker sleeps: about 10 us, which spans the gaps between the operations of a step.
 enum { NT_SPINS = 400, NT_MAX_THREADS = 512 };
+
+// The smallest chunk is this part of a thread's share of an operation.
+enum { NT_CHUNKS = 32 };
 
 // `job` = generation << 32 | open << 31 | workers inside.
 #define NT_OPEN (UINT64_C(1) << 31)
@@ -33,7 +37,7 @@ struct nt_workers {
     nt_task task;
     void *context;
     int64_t task_count;
-    int64_t chunk;
+    int64_t least_chunk;
     _Alignas(64) _Atomic int64_t next;
 };
 
@@ -58,12 +62,19 @@ static float *nt_scratch(nt_workers *workers, int index) {
     return workers->scratch + (size_t)index * workers->scratch_floats;
 }
 
+// Chunks get smaller towards the end: a thread that loses its core, or gets the costly tasks, holds up little.
 static void nt_take_tasks(nt_workers *workers, float *scratch) {
-    const int64_t count = workers->task_count, chunk = workers->chunk;
-    for (;;) {
-        const int64_t first = atomic_fetch_add_explicit(&workers->next, chunk, memory_order_relaxed);
-        if (first >= count) return;
-        workers->task(workers->context, first, first + chunk < count ? first + chunk : count, scratch);
+    const int64_t count = workers->task_count, shares = (int64_t)workers->thread_count * 3;
+    int64_t first = atomic_load_explicit(&workers->next, memory_order_relaxed);
+    while (first < count) {
+        int64_t chunk = (count - first) / shares;
+        if (chunk < workers->least_chunk) chunk = workers->least_chunk;
+        const int64_t last = first + chunk < count ? first + chunk : count;
+        if (!atomic_compare_exchange_weak_explicit(&workers->next, &first, last, memory_order_relaxed,
+                                                   memory_order_relaxed))
+            continue;
+        workers->task(workers->context, first, last, scratch);
+        first = atomic_load_explicit(&workers->next, memory_order_relaxed);
     }
 }
 
@@ -115,12 +126,11 @@ void nt_workers_run(nt_workers *workers, nt_task task, void *context, int64_t co
         task(context, 0, count, nt_scratch(workers, 0));
         return;
     }
-    // Chunks small enough that a thread which loses its core holds up little of the operation.
-    const int64_t parts = (int64_t)workers->thread_count * 6;
     workers->task = task;
     workers->context = context;
     workers->task_count = count;
-    workers->chunk = (count + parts - 1) / parts;
+    // Taking a chunk costs about 50 ns, more where threads contend.
+    workers->least_chunk = (count + NT_CHUNKS * workers->thread_count - 1) / (NT_CHUNKS * workers->thread_count);
     atomic_store_explicit(&workers->next, 0, memory_order_relaxed);
     uint32_t generation = atomic_load_explicit(&workers->generation, memory_order_relaxed) + 1;
     atomic_store_explicit(&workers->job, (uint64_t)generation << 32 | NT_OPEN, memory_order_release);
@@ -129,20 +139,9 @@ void nt_workers_run(nt_workers *workers, nt_task task, void *context, int64_t co
     atomic_fetch_and_explicit(&workers->job, ~NT_OPEN, memory_order_acq_rel);
     for (int spin = 0; atomic_load_explicit(&workers->job, memory_order_acquire) & NT_INSIDE; spin++) {
         nt_pause();
-        if (spin >= NT_SPINS) usleep(0);
+        // The worker may wait for this very core.
+        if (spin >= NT_SPINS) sched_yield();
     }
-}
-
-static const nt_kernel_set *nt_choose_kernels(const char *features) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-    const int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-    if (avx512 && (!features || !strcmp(features, "avx512"))) return &nt_kernels_avx512;
-    if (avx2 && (!features || !strcmp(features, "avx2"))) return &nt_kernels_avx2;
-#endif
-    return !features || !strcmp(features, "portable") ? &nt_kernels_portable : NULL;
 }
 
 static int nt_start_threads(nt_workers *workers) {

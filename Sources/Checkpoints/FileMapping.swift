@@ -41,6 +41,14 @@ package final class FileMapping: @unchecked Sendable {
         owner = .program
     }
 
+    /// Lets the system take the pages of `range` back; who looks at them reads the file again.
+    func forget(_ range: Range<Int>) {
+        guard owner == .mapping, let base = bytes.baseAddress, !range.isEmpty else { return }
+        let pageSize = sysconf(Int32(_SC_PAGESIZE))
+        let start = range.lowerBound / pageSize * pageSize
+        madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, MADV_DONTNEED)
+    }
+
     deinit {
         guard owner == .mapping, let base = bytes.baseAddress else { return }
         munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)

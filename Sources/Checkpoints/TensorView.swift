@@ -29,6 +29,9 @@ package struct TensorView: Sendable {
         try withExtendedLifetime(mapping) { try body(bytes) }
     }
 
+    /// Lets the system take the memory of the elements back, after they were copied: whoever looks again reads the file.
+    package func forgetPages() { mapping.forget(range) }
+
     package var byteCount: Int { range.count }
     package var elementCount: Int { shape.reduce(1, *) }
     /// Length of the innermost dimension.

@@ -3,8 +3,8 @@ import Glibc
 
 /// What this program may use of the machine.
 enum MachineLimits {
-    /// Processors in the affinity mask, which containers and taskset narrow.
-    static var processorCount: Int { max(1, ProcessInfo.processInfo.activeProcessorCount) }
+    /// Physical cores that this program may use.
+    static var processorCount: Int { ProcessorCount.current(read: text) }
 
     /// Bytes of memory: the machine's, or the control group's where that is less.
     static var memoryByteCount: Int {

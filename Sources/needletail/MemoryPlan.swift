@@ -41,14 +41,20 @@ enum ControlGroups {
     ///   - read: the text of a file, nil where it cannot be read.
     /// - Source: kernel documentation, admin-guide/cgroup-v2 (`memory.max`) and cgroup-v1/memory.
     static func memoryLimit(membership: String, read: (String) -> String?) -> Int? {
-        let files = membership.split(separator: "\n").flatMap { line -> [String] in
+        levels(of: membership, controller: "memory").compactMap { folder, isUnified in
+            read(folder + (isUnified ? "/memory.max" : "/memory.limit_in_bytes")).flatMap(byteCount)
+        }.min()
+    }
+
+    /// The folders of a process's groups and of those above them, and whether they are of the second version.
+    static func levels(of membership: String, controller: String) -> [(folder: String, isUnified: Bool)] {
+        membership.split(separator: "\n").flatMap { line -> [(folder: String, isUnified: Bool)] in
             let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard parts.count == 3 else { return [] }
-            if parts[1].isEmpty { return levels(parts[2]).map { "/sys/fs/cgroup\($0)/memory.max" } }
-            guard parts[1].split(separator: ",").contains("memory") else { return [] }
-            return levels(parts[2]).map { "/sys/fs/cgroup/memory\($0)/memory.limit_in_bytes" }
+            if parts[1].isEmpty { return levels(parts[2]).map { ("/sys/fs/cgroup\($0)", true) } }
+            guard parts[1].split(separator: ",").contains(Substring(controller)) else { return [] }
+            return levels(parts[2]).map { ("/sys/fs/cgroup/\(controller)\($0)", false) }
         }
-        return files.compactMap { read($0).flatMap(byteCount) }.min()
     }
 
     /// The path and those above it: `/a/b`, `/a` and the root, which is empty.

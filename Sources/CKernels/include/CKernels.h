@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nt_pages.h"
+
 // Element types carry the numbers of ggml_type; InferenceTypes.ElementType has the same ones.
 enum {
     NT_F32 = 0,

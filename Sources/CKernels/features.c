@@ -1,0 +1,33 @@
+// Which set of kernels this processor can run, found at run time.
+#include <string.h>
+
+#include "workers.h"
+
+typedef struct {
+    const nt_kernel_set *kernels;
+    int is_supported;
+} nt_candidate;
+
+// The best one first.
+static int nt_candidates(nt_candidate *candidates) {
+    int count = 0;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    const int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    candidates[count++] = (nt_candidate){&nt_kernels_avx512, avx512};
+    candidates[count++] = (nt_candidate){&nt_kernels_avx2, avx2};
+#endif
+    candidates[count++] = (nt_candidate){&nt_kernels_portable, 1};
+    return count;
+}
+
+const nt_kernel_set *nt_choose_kernels(const char *features) {
+    nt_candidate candidates[8];
+    const int count = nt_candidates(candidates);
+    for (int i = 0; i < count; i++)
+        if (candidates[i].is_supported && (!features || !strcmp(features, candidates[i].kernels->name)))
+            return candidates[i].kernels;
+    return NULL;
+}
