@@ -43,8 +43,10 @@ let package = Package(
         .executableTarget(
             name: "needletail",
             dependencies: [
-                "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Sampling", "Tokenization",
-                "Checkpoints", "InferenceTypes", "Telemetry", "StoryModel", argumentParser, httpTypes, lifecycle,
+                "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels", "CKernels",
+                "Sampling",
+                "Tokenization", "Checkpoints", "InferenceTypes", "Telemetry", "StoryModel", argumentParser, httpTypes,
+                lifecycle,
                 signals, logging,
             ],
             swiftSettings: strict),
@@ -117,8 +119,10 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "needletail", "CompletionsAPI", "HTTPCodec", "Engine", "Sampling", "Tokenization", "Checkpoints",
-                "InferenceTypes", "TestSupport", argumentParser, httpTypes, logging,
+                "needletail", "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels",
+                "CKernels",
+                "Sampling", "Tokenization", "Checkpoints", "InferenceTypes", "TestSupport", argumentParser, httpTypes,
+                logging,
             ],
             swiftSettings: strict),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging], swiftSettings: strict),

@@ -16,7 +16,11 @@ static int nt_candidates(nt_candidate *candidates) {
     const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
     const int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    const int vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+    candidates[count++] = (nt_candidate){&nt_kernels_avx512bf16, vnni && __builtin_cpu_supports("avx512bf16")};
+    candidates[count++] = (nt_candidate){&nt_kernels_avx512vnni, vnni};
     candidates[count++] = (nt_candidate){&nt_kernels_avx512, avx512};
+    candidates[count++] = (nt_candidate){&nt_kernels_avxvnni, avx2 && __builtin_cpu_supports("avxvnni")};
     candidates[count++] = (nt_candidate){&nt_kernels_avx2, avx2};
 #endif
     candidates[count++] = (nt_candidate){&nt_kernels_portable, 1};
@@ -31,3 +35,5 @@ const nt_kernel_set *nt_choose_kernels(const char *features) {
             return candidates[i].kernels;
     return NULL;
 }
+
+int nt_has_features(const char *features) { return nt_choose_kernels(features) != NULL; }

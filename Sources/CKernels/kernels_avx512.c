@@ -1,9 +1,13 @@
+// Floats sixteen at a time; bytes as with AVX2.
 #if defined(__x86_64__)
 // Headers first: only our own functions may use the instructions.
+#include <immintrin.h>
 #include <math.h>
 #include <string.h>
 
 #define NT_HAS_HALF
+#define NT_HAS_AVX2
+#define NT_HAS_512_FLOATS
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), apply_to = function)
 #include "template_set.h"
 #pragma clang attribute pop

@@ -3,35 +3,6 @@
 
 #include "workers.h"
 
-size_t nt_matmul_scratch(int64_t columns) { return (size_t)columns * NT_TILE; }
-
-size_t nt_attention_scratch(int64_t context_count, int64_t heads_per_kv_head) {
-    return (size_t)(context_count * heads_per_kv_head);
-}
-
-typedef struct {
-    const nt_kernel_set *kernels;
-    const nt_matrix *w;
-    const float *bias, *x;
-    int64_t row_count;
-    float *out;
-    int64_t out_stride;
-    nt_store store;
-} nt_matmul_job;
-
-static void nt_matmul_task(void *context, int64_t first, int64_t last, float *scratch) {
-    const nt_matmul_job *job = context;
-    const int64_t end = last * NT_TILE < job->w->rows ? last * NT_TILE : job->w->rows;
-    job->kernels->matmul(job->w, job->bias, job->x, job->row_count, job->out, job->out_stride, job->store,
-                         first * NT_TILE, end, scratch);
-}
-
-void nt_matmul(nt_workers *workers, const nt_matrix *w, const float *bias, const float *x, int64_t row_count, float *out,
-               int64_t out_stride, nt_store store) {
-    nt_matmul_job job = {nt_workers_kernels(workers), w, bias, x, row_count, out, out_stride, store};
-    nt_workers_run(workers, nt_matmul_task, &job, (w->rows + NT_TILE - 1) / NT_TILE);
-}
-
 typedef struct {
     const nt_kernel_set *kernels;
     const nt_matrix *w;
@@ -136,52 +107,4 @@ static void nt_activate_task(void *context, int64_t first, int64_t last, float *
 void nt_activate(nt_workers *workers, nt_activation activation, float *gate, const float *up, int64_t count) {
     nt_activate_job job = {nt_workers_kernels(workers), activation, gate, up, count};
     nt_workers_run(workers, nt_activate_task, &job, (count + NT_SPAN - 1) / NT_SPAN);
-}
-
-typedef struct {
-    const nt_kv_layer *cache;
-    const float *keys, *values;
-    int64_t row_stride;
-    const int32_t *slots;
-} nt_write_job;
-
-static void nt_write_task(void *context, int64_t first, int64_t last, float *scratch) {
-    (void)scratch;
-    const nt_write_job *job = context;
-    const nt_kv_layer *cache = job->cache;
-    const size_t bytes = (size_t)cache->head_dimension * sizeof(float);
-    for (int64_t t = first; t < last; t++) {
-        if (job->slots[t] < 0) continue;
-        const int64_t block = job->slots[t] / cache->block_size, offset = job->slots[t] % cache->block_size;
-        for (int64_t h = 0; h < cache->kv_head_count; h++) {
-            const int64_t from = t * job->row_stride + h * cache->head_dimension;
-            const int64_t to =
-                ((block * cache->kv_head_count + h) * cache->block_size + offset) * cache->head_dimension;
-            memcpy(cache->keys + to, job->keys + from, bytes);
-            memcpy(cache->values + to, job->values + from, bytes);
-        }
-    }
-}
-
-void nt_kv_write(nt_workers *workers, const nt_kv_layer *cache, const float *keys, const float *values,
-                 int64_t row_stride, const int32_t *slots, int64_t token_count) {
-    nt_write_job job = {cache, keys, values, row_stride, slots};
-    nt_workers_run(workers, nt_write_task, &job, token_count);
-}
-
-typedef struct {
-    const nt_kernel_set *kernels;
-    const nt_kv_layer *cache;
-    const nt_attention_plan *plan;
-} nt_attention_job;
-
-static void nt_attention_task(void *context, int64_t first, int64_t last, float *scratch) {
-    const nt_attention_job *job = context;
-    const int64_t heads = job->cache->kv_head_count;
-    for (int64_t i = first; i < last; i++) job->kernels->attention(job->cache, job->plan, i / heads, i % heads, scratch);
-}
-
-void nt_attention(nt_workers *workers, const nt_kv_layer *cache, const nt_attention_plan *plan) {
-    nt_attention_job job = {nt_workers_kernels(workers), cache, plan};
-    nt_workers_run(workers, nt_attention_task, &job, plan->token_count * cache->kv_head_count);
 }

@@ -5,18 +5,7 @@
 
 #include "blocks.h"
 #include "CKernels.h"
-
-static float nt_plain_fold(float *lanes) {
-    for (int width = 8; width > 0; width /= 2)
-        for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
-    return lanes[0];
-}
-
-static float nt_plain_dot(const float *a, const float *b, int64_t count) {
-    float lanes[16] = {0};
-    for (int64_t k = 0; k < count; k++) lanes[k % 16] = fmaf(a[k], b[k], lanes[k % 16]);
-    return nt_plain_fold(lanes);
-}
+#include "plain.h"
 
 // The weight of index i of a row, from its block alone.
 static float nt_plain_weight(uint32_t type, const void *row, int64_t i) {
@@ -80,23 +69,6 @@ void nt_reference_dequantize(uint32_t type, const void *source, float *out, int6
     for (int64_t i = 0; i < count; i++) out[i] = nt_plain_weight(type, source, i);
 }
 
-void nt_reference_matmul(const nt_matrix *w, const float *bias, const float *x, int64_t row_count, float *out,
-                         int64_t out_stride, nt_store store) {
-    for (int64_t m = 0; m < row_count; m++) {
-        for (int64_t n = 0; n < w->rows; n++) {
-            float lanes[16] = {0};
-            for (int64_t k = 0; k < w->columns; k++) {
-                const float weight = nt_plain_weight(w->type, (const char *)w->data + (size_t)n * w->row_bytes, k);
-                lanes[k % 16] = fmaf(x[m * w->columns + k], weight, lanes[k % 16]);
-            }
-            float sum = nt_plain_fold(lanes);
-            if (bias) sum += bias[n];
-            float *o = out + m * out_stride + n;
-            *o = store == NT_ADD ? *o + sum : sum;
-        }
-    }
-}
-
 void nt_reference_rms_norm(const float *x, int64_t row_count, int64_t row_stride, int64_t columns, const float *weight,
                            float epsilon, float *out, int64_t out_stride) {
     for (int64_t m = 0; m < row_count; m++, x += row_stride, out += out_stride) {
@@ -134,17 +106,6 @@ void nt_reference_rotary(float *x, int64_t row_count, int64_t row_stride, int64_
     }
 }
 
-static float nt_plain_exp(float x) {
-    x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
-    const float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
-    float r = fmaf(n, -0.693145752f, x);
-    r = fmaf(n, -1.42860677e-6f, r);
-    const float series[] = {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f};
-    float p = 1.0f / 5040;
-    for (int i = 0; i < 7; i++) p = fmaf(p, r, series[i]);
-    return ldexpf(p, (int)n);
-}
-
 static float nt_plain_activation(nt_activation activation, float x) {
     switch (activation) {
     case NT_SILU: return x / (1.0f + nt_plain_exp(-x));
@@ -158,45 +119,5 @@ void nt_reference_activate(nt_activation activation, float *gate, const float *u
     for (int64_t i = 0; i < count; i++) {
         const float value = nt_plain_activation(activation, gate[i]);
         gate[i] = up ? value * up[i] : value;
-    }
-}
-
-static const float *nt_plain_kv(const float *cache, const nt_kv_layer *layer, const int32_t *table, int64_t head,
-                                int64_t position) {
-    const int64_t block = table[position / layer->block_size], offset = position % layer->block_size;
-    return cache + ((block * layer->kv_head_count + head) * layer->block_size + offset) * layer->head_dimension;
-}
-
-static void nt_plain_softmax(float *scores, int64_t count) {
-    float maximum = scores[0];
-    for (int64_t i = 1; i < count; i++) maximum = scores[i] > maximum ? scores[i] : maximum;
-    float lanes[16] = {0};
-    for (int64_t i = 0; i < count; i++) {
-        scores[i] = nt_plain_exp(scores[i] - maximum);
-        lanes[i % 16] += scores[i];
-    }
-    const float scale = 1.0f / nt_plain_fold(lanes);
-    for (int64_t i = 0; i < count; i++) scores[i] *= scale;
-}
-
-void nt_reference_attention(const nt_kv_layer *cache, const nt_attention_plan *plan, float *scratch) {
-    const int64_t group = plan->query_head_count / cache->kv_head_count, dimension = cache->head_dimension;
-    for (int64_t t = 0; t < plan->token_count; t++) {
-        const int64_t end = plan->positions[t] + 1;
-        const int64_t start = plan->window > 0 && end > plan->window ? end - plan->window : 0;
-        const int32_t *table = plan->block_tables + plan->block_table_starts[plan->token_rows[t]];
-        for (int64_t h = 0; h < plan->query_head_count; h++) {
-            const float *query = plan->queries + t * plan->q_stride + h * dimension;
-            float *out = plan->out + t * plan->out_stride + h * dimension;
-            for (int64_t p = start; p < end; p++)
-                scratch[p - start] =
-                    nt_plain_dot(query, nt_plain_kv(cache->keys, cache, table, h / group, p), dimension) * plan->scale;
-            nt_plain_softmax(scratch, end - start);
-            for (int64_t d = 0; d < dimension; d++) out[d] = 0;
-            for (int64_t p = start; p < end; p++) {
-                const float *value = nt_plain_kv(cache->values, cache, table, h / group, p);
-                for (int64_t d = 0; d < dimension; d++) out[d] = fmaf(scratch[p - start], value[d], out[d]);
-            }
-        }
     }
 }

@@ -1,58 +1,37 @@
-// Attention of one token: every position that it sees in ascending order, whatever chunk or block it came in. Two passes
-// (scores, then values), so that no partial result depends on where the context was cut.
+// Attention over the tiled types. Rows (a query head of a token) that read the same keys go through the context together, a
+// chunk at a time: scores, weights, weighted values, and these are folded into what the chunks before gave.
+#include "attention_cut.h"
+#include "template_attention_f32.h"
+#include "template_attention_vector.h"
 
-NT_INLINE const float *nt_kv_at(const float *cache, const nt_kv_layer *layer, const int32_t *table, int64_t kv_head,
-                                int64_t position) {
-    const int64_t block = table[position / layer->block_size], offset = position % layer->block_size;
-    return cache + ((block * layer->kv_head_count + kv_head) * layer->block_size + offset) * layer->head_dimension;
+// Vectors side by side, and rows at once: what the registers hold.
+#if defined(NT_HAS_512) || defined(NT_HAS_512_FLOATS)
+enum { NT_WIDE = 2, NT_BF16_ROWS = 12, NT_Q8_ROWS = 7 };
+#else
+enum { NT_WIDE = 1, NT_BF16_ROWS = 4, NT_Q8_ROWS = 4 };
+#endif
+
+// The tiles of a chunk that any row sees: first ..< last. The keys of others are some of these.
+typedef struct {
+    const char *keys[NT_CHUNK_TILES], *values[NT_CHUNK_TILES];
+    int first, last;
+} nt_tiles;
+
+// The tile `beside` places on, or where there is none the same again.
+NT_INLINE int nt_tile_beside(const nt_tiles *tiles, int tile, int beside) {
+    return tile + beside < tiles->last ? tile + beside : tile;
 }
 
-// Scores to weights: e^(score - max), then divided by their sum.
-NT_INLINE void nt_softmax(float *scores, int64_t count) {
-    nt_v16 high = nt_splat(scores[0]);
-    int64_t i = 0;
-    for (; i + 16 <= count; i += 16) high = __builtin_elementwise_max(nt_load(scores + i), high);
-    float maximum = nt_fold_max(high);
-    for (; i < count; i++) maximum = scores[i] > maximum ? scores[i] : maximum;
-    nt_v16 sum = {0};
-    for (i = 0; i + 16 <= count; i += 16) {
-        const nt_v16 e = nt_exp(nt_load(scores + i) - nt_splat(maximum));
-        nt_put(scores + i, e);
-        sum += e;
-    }
-    if (i < count) {
-        nt_v16 e = nt_exp(nt_load_tail(scores + i, count - i) - nt_splat(maximum));
-        memcpy(scores + i, &e, (size_t)(count - i) * sizeof(float));
-        sum += nt_load_tail(scores + i, count - i);
-    }
-    const float scale = 1.0f / nt_fold(sum);
-    for (i = 0; i < count; i++) scores[i] *= scale;
+// For each row: what becomes of the sums so far, and of the chunk's.
+typedef struct {
+    nt_v16 old, fresh, step;
+} nt_fold_factors;
+
+NT_INLINE void nt_fold_in(float *sums, nt_v16 chunk, const nt_fold_factors *fold, int row) {
+    nt_put(sums, nt_fma(nt_load(sums), nt_splat(fold->old[row]), chunk * nt_splat(fold->fresh[row])));
 }
 
-static void nt_attention_token(const nt_kv_layer *cache, const nt_attention_plan *plan, int64_t token, int64_t kv_head,
-                               float *scratch) {
-    const int64_t group = plan->query_head_count / cache->kv_head_count, dimension = cache->head_dimension;
-    const int64_t end = plan->positions[token] + 1;
-    const int64_t start = plan->window > 0 && end > plan->window ? end - plan->window : 0, count = end - start;
-    const int32_t *table = plan->block_tables + plan->block_table_starts[plan->token_rows[token]];
-    const float *queries = plan->queries + token * plan->q_stride + kv_head * group * dimension;
-    float *out = plan->out + token * plan->out_stride + kv_head * group * dimension;
-
-    for (int64_t p = 0; p < count; p++) {
-        const float *key = nt_kv_at(cache->keys, cache, table, kv_head, start + p);
-        for (int64_t h = 0; h < group; h++)
-            scratch[h * count + p] = nt_dot(queries + h * dimension, key, dimension) * plan->scale;
-    }
-    for (int64_t h = 0; h < group; h++) nt_softmax(scratch + h * count, count);
-    memset(out, 0, (size_t)(group * dimension) * sizeof(float));
-    for (int64_t p = 0; p < count; p++) {
-        const float *value = nt_kv_at(cache->values, cache, table, kv_head, start + p);
-        for (int64_t h = 0; h < group; h++) {
-            const nt_v16 weight = nt_splat(scratch[h * count + p]);
-            float *o = out + h * dimension;
-            int64_t d = 0;
-            for (; d + 16 <= dimension; d += 16) nt_put(o + d, nt_fma(weight, nt_load(value + d), nt_load(o + d)));
-            for (; d < dimension; d++) o[d] = __builtin_fmaf(weight[0], value[d], o[d]);
-        }
-    }
-}
+#include "template_attention_bf16.h"
+#include "template_attention_q8.h"
+#include "template_attention_pass.h"
+#include "template_attention_units.h"

@@ -1,5 +1,5 @@
-// All kernels of one instruction set, and NT_KERNELS, which makes the set of them. Included once by each kernels_*.c, which says with which
-// instructions.
+// All kernels of one instruction set, and NT_KERNELS, which makes the set of them. Included once by each kernels_*.c, which
+// says with which instructions.
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +9,17 @@
 
 #include "template_dequantize.h"
 
-#include "template_matmul.h"
+#include "packed.h"
+
+#include "template_lanes.h"
+
+#include "template_quantized.h"
+
+#include "template_floats.h"
+
+#include "template_packed.h"
+
+#include "template_convert.h"
 
 #include "template_rows.h"
 
@@ -20,10 +30,15 @@
     const nt_kernel_set nt_kernels_##suffix = { \
         .name = NT_NAME(suffix),              \
         .dequantize = nt_dequantize,          \
-        .matmul = nt_matmul_rows,             \
+        .rows_at_once = NT_ROWS_AT_ONCE,      \
+        .tile = nt_packed_tile,               \
+        .store = nt_store_tile,               \
+        .convert = nt_convert_row,            \
         .rms_norm = nt_rms_norm_row,          \
         .layer_norm = nt_layer_norm_row,      \
         .rotary = nt_rotary_head,             \
         .activate = nt_activate_span,         \
         .attention = nt_attention_token,      \
+        .attend = nt_attend_units,            \
+        .fold_partials = nt_fold_partials,    \
     }

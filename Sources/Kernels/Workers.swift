@@ -1,9 +1,16 @@
 import CKernels
 import InferenceTypes
 
-/// Which instructions the kernels use.
+/// Which instructions the kernels use, the best first: AVX-512 with products of bytes and of bfloats, of bytes, with neither;
+/// 256-bit registers with products of bytes; AVX2; whatever the compiler makes of vectors.
 package enum InstructionSet: String, Sendable, CaseIterable {
-    case avx512, avx2, portable
+    case avx512bf16, avx512vnni, avx512, avxvnni, avx2, portable
+
+    /// This processor has the instructions.
+    package var isAvailable: Bool { nt_has_features(rawValue) != 0 }
+
+    /// The best that this processor has.
+    package static var best: InstructionSet { allCases.first(where: \.isAvailable) ?? .portable }
 }
 
 package struct WorkersError: Error, Sendable, CustomStringConvertible {
@@ -20,7 +27,7 @@ package final class Workers {
     private let scratchFloatCount: Int
 
     /// - Parameters:
-    ///   - scratchFloatCount: Floats of scratch for each thread: the largest of `matmulScratch` and `attentionScratch`.
+    ///   - scratchFloatCount: Floats of scratch for each thread: the largest of `normScratch` and `attentionScratch`.
     ///   - instructionSet: Nil for the best that this processor has.
     /// - Throws: when the processor lacks the instructions, or memory or threads are not to be had.
     package init(threadCount: Int, scratchFloatCount: Int, instructionSet: InstructionSet? = nil) throws(WorkersError) {
@@ -36,18 +43,15 @@ package final class Workers {
 
     deinit { nt_workers_destroy(handle) }
 
-    package static func matmulScratch(columnCount: Int) -> Int { nt_matmul_scratch(Int64(columnCount)) }
-
-    package static func attentionScratch(contextCount: Int, headsPerKeyValueHead: Int) -> Int {
-        nt_attention_scratch(Int64(contextCount), Int64(headsPerKeyValueHead))
-    }
-
-    /// The instructions in use.
-    package var instructionSet: String { String(cString: nt_workers_features(handle)) }
+    /// Of a norm whose output is converted.
+    package static func normScratch(columnCount: Int) -> Int { nt_norm_scratch(Int64(columnCount)) }
 
     func requireScratch(_ count: Int) {
         precondition(count <= scratchFloatCount, "kernel scratch too small")
     }
+
+    /// The instructions in use.
+    package var instructionSet: String { String(cString: nt_workers_features(handle)) }
 }
 
 /// What becomes of a product.

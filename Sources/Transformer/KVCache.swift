@@ -1,40 +1,65 @@
 import Checkpoints
 import Kernels
 
-/// Keys and values of all layers in blocks. Holds floats and never sees a request; which block is whose is the block
+/// Keys and values of all layers in blocks. Holds bytes and never sees a request; which block is whose is the block
 /// pool's to know.
 final class KVCache {
     let layers: [KeyValueLayer]
-    private let arena: Arena
-    private let starts: [UnsafeMutablePointer<Float>]
-    private let blockFloatCount: Int
+    private let pages: WeightPages
+    private let partials: Arena
+    private let starts: [UnsafeMutableRawPointer]
+    private let blockByteCount: Int
 
-    init(_ configuration: ModelConfiguration, blockCount: Int, blockSize: Int) {
-        let blockFloatCount = configuration.keyValueSize * blockSize
-        let layerFloatCount = Arena.footprint(blockFloatCount * blockCount)
-        let arena = Arena(capacity: layerFloatCount * configuration.layerCount * 2)
-        let starts = (0..<configuration.layerCount * 2).map { _ in arena.allocate(layerFloatCount) }
-        layers = (0..<configuration.layerCount).map {
+    /// Floats that attention may use to cut long contexts for several threads: 16 MB.
+    private static let partialFloatLimit = 4 << 20
+
+    /// - Requires: the type can have blocks of this size; memory for them.
+    init(_ configuration: ModelConfiguration, blockCount: Int, blockSize: Int, type: CacheType = .f32) {
+        let blockByteCount = Self.layerByteCount(configuration, blockSize: blockSize, type: type)
+        // Each layer starts at a cache line.
+        let layerByteCount = (blockByteCount * blockCount + 63) / 64 * 64
+        guard let pages = WeightPages(byteCount: layerByteCount * configuration.layerCount),
+            let base = pages.bytes.baseAddress
+        else { preconditionFailure("no memory for a KV cache of \(layerByteCount * configuration.layerCount) bytes") }
+        let partialCount = Workers.attentionPartials(
+            tokenCount: 1, queryHeadCount: configuration.queryHeadCount, headDimension: configuration.headDimension,
+            contextCount: blockCount * blockSize)
+        let arena = Arena(capacity: Arena.footprint(min(partialCount, Self.partialFloatLimit)))
+        let partials = UnsafeMutableBufferPointer(
+            start: arena.allocate(min(partialCount, Self.partialFloatLimit)),
+            count: min(partialCount, Self.partialFloatLimit))
+        let starts = (0..<configuration.layerCount).map { base + $0 * layerByteCount }
+        layers = starts.map {
             KeyValueLayer(
-                keys: starts[2 * $0], values: starts[2 * $0 + 1], blockSize: blockSize,
-                keyValueHeadCount: configuration.keyValueHeadCount, headDimension: configuration.headDimension)
+                $0, type: type, blockSize: blockSize, keyValueHeadCount: configuration.keyValueHeadCount,
+                headDimension: configuration.headDimension, partials: partials)
         }
-        self.arena = arena
+        self.pages = pages
+        self.partials = arena
         self.starts = starts
-        self.blockFloatCount = blockFloatCount
+        self.blockByteCount = blockByteCount
     }
 
     /// Bytes of one block: K and V of all layers.
-    static func blockByteCount(_ configuration: ModelConfiguration, blockSize: Int) -> Int {
-        configuration.keyValueSize * blockSize * configuration.layerCount * 2 * MemoryLayout<Float>.stride
+    static func blockByteCount(_ configuration: ModelConfiguration, blockSize: Int, type: CacheType = .f32) -> Int {
+        layerByteCount(configuration, blockSize: blockSize, type: type) * configuration.layerCount
+    }
+
+    private static func layerByteCount(_ configuration: ModelConfiguration, blockSize: Int, type: CacheType) -> Int {
+        guard
+            let count = type.blockByteCount(
+                blockSize: blockSize, keyValueHeadCount: configuration.keyValueHeadCount,
+                headDimension: configuration.headDimension)
+        else { preconditionFailure("a \(type.rawValue) cache with blocks of \(blockSize) tokens") }
+        return count
     }
 
     /// Copies whole blocks, in order: copy on write.
     func copy(_ copies: [BatchPlan.BlockCopy]) {
         for copy in copies {
             for start in starts {
-                (start + Int(copy.destination) * blockFloatCount)
-                    .update(from: start + Int(copy.source) * blockFloatCount, count: blockFloatCount)
+                (start + Int(copy.destination) * blockByteCount)
+                    .copyMemory(from: start + Int(copy.source) * blockByteCount, byteCount: blockByteCount)
             }
         }
     }

@@ -11,48 +11,35 @@ struct LayerForward {
     ///
     /// - Shapes: the first `tokenCount` rows of each buffer.
     func run(
-        _ weights: LayerWeights, cache: KeyValueLayer, tokenCount: Int, slots: UnsafePointer<Int32>,
-        at places: AttentionPlaces
+        _ layer: Layer, cache: KeyValueLayer, tokenCount: Int, slots: UnsafePointer<Int32>, at places: AttentionPlaces
     ) {
         let hidden = activations.hidden.first(tokenCount)
-        let normed = activations.normed.first(tokenCount)
-        let attended = activations.attended.first(tokenCount)
+        norm(hidden, layer.weights.attentionNorm, into: activations.input(layer.heads.inputKind))
+        projectHeads(layer, tokenCount: tokenCount)
+        workers.writeKeyValues(
+            cache, keys: activations.keys.first(tokenCount), values: activations.values.first(tokenCount), slots: slots)
+        attend(layer, cache: cache, tokenCount: tokenCount, at: places)
 
-        norm(hidden, weights.attentionNorm, into: normed)
-        projectHeads(weights, normed, tokenCount: tokenCount)
-        let keys = activations.keys.first(tokenCount)
-        workers.writeKeyValues(cache, keys: keys, values: activations.values.first(tokenCount), slots: slots)
-        workers.attention(
-            cache, queries: activations.queries.first(tokenCount), at: places, window: configuration.attentionWindow,
-            into: attended)
-        project(attended, weights.attentionOutput, into: hidden, store: .add)
-
-        norm(hidden, weights.feedForwardNorm, into: normed)
-        let widened = widen(weights, normed, tokenCount: tokenCount)
-        project(widened, weights.down, into: hidden, store: .add)
+        let input = activations.input(layer.widening.inputKind)
+        let widened = activations.widenedRows(layer.down.inputKind)
+        norm(hidden, layer.weights.feedForwardNorm, into: input)
+        workers.projectGated(input, layer.widening, rowCount: tokenCount, into: widened)
+        workers.project(widened, layer.down, rowCount: tokenCount)
     }
 
-    func norm(_ input: FloatRows, _ weights: NormWeights, into output: FloatRows) {
-        switch (configuration.norm, weights.bias) {
-        case (.layer(let epsilon), let bias?):
-            workers.layerNorm(input, weight: weights.weight, bias: bias, epsilon: epsilon, into: output)
-        case (.layer(let epsilon), nil), (.rms(let epsilon), _):
-            workers.rmsNorm(input, weight: weights.weight, epsilon: epsilon, into: output)
-        }
-    }
-
-    private func project(_ input: FloatRows, _ projection: Projection, into output: FloatRows, store: StoreMode) {
-        workers.matmul(input, projection.matrix, bias: projection.bias, into: output, store: store)
+    /// - Parameter floats: where the output goes as floats, too.
+    func norm(_ input: FloatRows, _ weights: NormWeights, into output: ActivationRows, floats: FloatRows? = nil) {
+        workers.norm(
+            input, weight: weights.weight, bias: weights.bias, epsilon: configuration.norm.epsilon, into: output,
+            floats: floats)
     }
 
     /// Queries, keys and values, normalised and turned where the model does that.
-    private func projectHeads(_ weights: LayerWeights, _ normed: FloatRows, tokenCount: Int) {
+    private func projectHeads(_ layer: Layer, tokenCount: Int) {
+        workers.project(activations.input(layer.heads.inputKind), layer.heads, rowCount: tokenCount)
         let queries = activations.queries.first(tokenCount)
         let keys = activations.keys.first(tokenCount)
-        project(normed, weights.query, into: queries, store: .replace)
-        project(normed, weights.key, into: keys, store: .replace)
-        project(normed, weights.value, into: activations.values.first(tokenCount), store: .replace)
-        if let queryNorm = weights.queryNorm, let keyNorm = weights.keyNorm {
+        if let queryNorm = layer.weights.queryNorm, let keyNorm = layer.weights.keyNorm {
             let (queryHeads, keyHeads) = (heads(queries), heads(keys))
             let epsilon = configuration.norm.epsilon
             workers.rmsNorm(queryHeads, weight: queryNorm, epsilon: epsilon, into: queryHeads)
@@ -64,6 +51,16 @@ struct LayerForward {
         }
     }
 
+    private func attend(_ layer: Layer, cache: KeyValueLayer, tokenCount: Int, at places: AttentionPlaces) {
+        let attended = activations.attended.first(tokenCount)
+        workers.attention(
+            cache, queries: activations.queries.first(tokenCount), at: places, window: configuration.attentionWindow,
+            into: attended)
+        let rows = activations.attendedRows(layer.attentionOutput.inputKind)
+        workers.convert(attended, into: rows)
+        workers.project(rows, layer.attentionOutput, rowCount: tokenCount)
+    }
+
     private func turn(_ rows: FloatRows, _ rotary: Rotary) {
         workers.rotary(
             rows, headDimension: configuration.headDimension, rotaryDimension: rotary.dimension,
@@ -72,18 +69,4 @@ struct LayerForward {
     }
 
     private func heads(_ rows: FloatRows) -> FloatRows { rows.split(columnCount: configuration.headDimension) }
-
-    /// What `down` reads: `[tokens, feed forward]`.
-    private func widen(_ weights: LayerWeights, _ normed: FloatRows, tokenCount: Int) -> FloatRows {
-        let up = activations.up.first(tokenCount)
-        project(normed, weights.up, into: up, store: .replace)
-        guard let gate = weights.gate else {
-            workers.activate(configuration.feedForward.activation, gate: up, up: nil)
-            return up
-        }
-        let gated = activations.gate.first(tokenCount)
-        project(normed, gate, into: gated, store: .replace)
-        workers.activate(configuration.feedForward.activation, gate: gated, up: up)
-        return gated
-    }
 }

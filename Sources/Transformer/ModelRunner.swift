@@ -28,6 +28,7 @@ package final class ModelRunner {
     private let configuration: ModelConfiguration
     private let capacity: RunnerCapacity
     private let weights: ModelWeights
+    private let layers: [Layer]
     private let workers: Workers
     private let cache: KVCache
     private let activations: Activations
@@ -37,17 +38,22 @@ package final class ModelRunner {
 
     /// - Throws: `CheckpointError` for missing weights, `WorkersError` for threads.
     package init(
-        _ checkpoint: Checkpoint, capacity: RunnerCapacity, threadCount: Int, instructionSet: InstructionSet? = nil
+        _ checkpoint: Checkpoint, capacity: RunnerCapacity, threadCount: Int, precision: ModelPrecision = .exact,
+        instructionSet: InstructionSet? = nil
     ) throws {
         configuration = checkpoint.configuration
         self.capacity = capacity
-        weights = try ModelWeights(checkpoint)
         workers = try Workers(
-            threadCount: threadCount, scratchFloatCount: Self.scratchFloatCount(configuration, capacity),
+            threadCount: threadCount,
+            scratchFloatCount: Self.scratchFloatCount(configuration, capacity, precision.cache),
             instructionSet: instructionSet)
-        cache = KVCache(configuration, blockCount: capacity.blockCount, blockSize: capacity.blockSize)
+        weights = try ModelWeights(checkpoint, compute: precision.compute, workers: workers)
+        cache = KVCache(
+            configuration, blockCount: capacity.blockCount, blockSize: capacity.blockSize,
+            type: precision.cache)
         activations = Activations(
             configuration, tokenCapacity: capacity.tokenCount, logitsCapacity: capacity.logitsCount)
+        layers = weights.layers.map { [activations, configuration] in Layer($0, activations, configuration) }
         if case .rotary(let rotary) = configuration.positions {
             angles = RotaryAngles(rotary, frequencyFactors: weights.frequencyFactors)
         } else {
@@ -58,12 +64,14 @@ package final class ModelRunner {
     }
 
     /// Floats of scratch for each thread.
-    static func scratchFloatCount(_ configuration: ModelConfiguration, _ capacity: RunnerCapacity) -> Int {
-        let columnCounts = [configuration.hiddenSize, configuration.querySize, configuration.feedForwardSize]
+    static func scratchFloatCount(
+        _ configuration: ModelConfiguration, _ capacity: RunnerCapacity, _ cache: CacheType
+    ) -> Int {
         let attention = Workers.attentionScratch(
             contextCount: capacity.contextCount,
-            headsPerKeyValueHead: configuration.queryHeadCount / configuration.keyValueHeadCount)
-        return columnCounts.map { Workers.matmulScratch(columnCount: $0) }.reduce(attention, max)
+            headsPerKeyValueHead: configuration.queryHeadCount / configuration.keyValueHeadCount,
+            headDimension: configuration.headDimension, type: cache)
+        return max(attention, Workers.normScratch(columnCount: configuration.hiddenSize))
     }
 
     /// The instructions in use.
@@ -86,9 +94,14 @@ package final class ModelRunner {
 
     private func embed(_ plan: BatchPlan) {
         let hidden = activations.hidden.first(plan.tokenCount)
-        plan.tokens.withUnsafeBufferPointer { workers.gather(weights.embedding, rows: $0, into: hidden) }
+        plan.tokens.withUnsafeBufferPointer { tokens in
+            switch weights.embedding {
+            case .table(let table): workers.gather(table, rows: tokens, into: hidden)
+            case .head: workers.gather(weights.head, rows: tokens, into: hidden)
+            }
+        }
         if let table = weights.positionEmbedding {
-            let positions = activations.normed.first(plan.tokenCount)
+            let positions = activations.positions.first(plan.tokenCount)
             plan.positions.withUnsafeBufferPointer { workers.gather(table, rows: $0, into: positions) }
             for index in 0..<plan.tokenCount * configuration.hiddenSize { hidden.base[index] += positions.base[index] }
         }
@@ -98,7 +111,7 @@ package final class ModelRunner {
     private func runLayers(_ plan: BatchPlan) {
         let layerForward = LayerForward(configuration: configuration, workers: workers, activations: activations)
         plan.withPlaces(tokenRows: tokenRows) { places, slots in
-            for (layer, storage) in zip(weights.layers, cache.layers) {
+            for (layer, storage) in zip(layers, cache.layers) {
                 layerForward.run(layer, cache: storage, tokenCount: plan.tokenCount, slots: slots, at: places)
             }
         }
@@ -114,13 +127,13 @@ package final class ModelRunner {
         for (index, token) in plan.logitsIndices.enumerated() {
             (selected.base + index * width).update(from: activations.hidden.base + Int(token) * width, count: width)
         }
-        let normed = activations.normed.first(count)
+        let states = activations.states.first(count)
+        let input = activations.input(weights.head.inputKind)
         let layerForward = LayerForward(configuration: configuration, workers: workers, activations: activations)
-        layerForward.norm(selected, weights.finalNorm, into: normed)
-        logits.lend(states: UnsafeBufferPointer(start: normed.base, count: count * width))
-        workers.matmul(
-            normed, weights.head, bias: nil,
-            into: FloatRows(base, rowCount: count, columnCount: configuration.vocabularyCount))
+        layerForward.norm(selected, weights.finalNorm, into: input, floats: states)
+        logits.lend(states: UnsafeBufferPointer(start: states.base, count: count * width))
+        workers.project(
+            input, weights.head, into: FloatRows(base, rowCount: count, columnCount: configuration.vocabularyCount))
         return logits
     }
 }

@@ -4,7 +4,7 @@ import Kernels
 
 /// A matrix and what is added to its product.
 struct Projection {
-    let matrix: Matrix
+    let matrix: PackedMatrix
     let bias: UnsafePointer<Float>?
 }
 
@@ -25,128 +25,94 @@ struct LayerWeights {
     let up, down: Projection
 }
 
-/// All weights by their role. Matrices stay where they lie in the checkpoint; vectors, and matrices that lie transposed,
-/// are turned into floats once.
+/// Where rows of the embedding come from.
+enum Embedding {
+    /// From the file, where it lies.
+    case table(Matrix)
+    /// The head is the same matrix.
+    case head
+}
+
+/// All weights by their role: matrices in panels, vectors as floats, an embedding of its own where it lies in the
+/// checkpoint.
 struct ModelWeights {
-    let embedding: Matrix
+    let embedding: Embedding
     let positionEmbedding: Matrix?
     let layers: [LayerWeights]
     let finalNorm: NormWeights
-    let head: Matrix
+    let head: PackedMatrix
     /// Divisors of the rotary frequencies, where the checkpoint brings them.
     let frequencyFactors: [Float]?
     /// Keep what the pointers point into.
     private let checkpoint: Checkpoint
-    private let owned: WeightMemory
+    private let packer: WeightPacker
 
-    init(_ checkpoint: Checkpoint) throws(CheckpointError) {
-        let memory = WeightMemory(checkpoint)
-        embedding = try memory.matrix(.embedding)
-        positionEmbedding =
-            checkpoint.configuration.positions == .learned ? try memory.matrix(.positionEmbedding) : nil
-        var layers: [LayerWeights] = []
-        for index in 0..<checkpoint.configuration.layerCount { layers.append(try memory.layer(index)) }
+    /// Packs, all threads together, which reads every byte of the file once; what was read is given back to the system.
+    init(_ checkpoint: Checkpoint, compute: ComputeType, workers: Workers) throws(CheckpointError) {
+        let plan = try PackingPlan(checkpoint, compute: compute)
+        let packer = try WeightPacker(checkpoint, plan, workers)
+        let configuration = checkpoint.configuration
+        let reader = WeightReader(packer: packer, configuration: configuration)
+        var (layers, head): ([LayerWeights], PackedMatrix?) = ([], nil)
+        var matrices: [TensorRole: PackedMatrix] = [:]
+        for group in plan.groups {
+            for (role, matrix) in zip(group.roles, try packer.pack(group)) { matrices[role] = matrix }
+            if let layer = group.layer, group.roles.contains(.down) {
+                layers.append(try reader.layer(layer, matrices))
+            }
+            head = matrices[.head]
+        }
+        guard let head else { preconditionFailure("a plan without a head") }
         self.layers = layers
-        finalNorm = NormWeights(
-            weight: try memory.vector(.finalNorm), bias: try memory.normBias(.finalNormBias, layer: nil))
-        head = try memory.matrix(.head)
-        frequencyFactors = try memory.frequencyFactors()
+        self.head = head
+        embedding = configuration.tiedEmbeddings ? .head : .table(try packer.table(.embedding))
+        positionEmbedding = configuration.positions == .learned ? try packer.table(.positionEmbedding) : nil
+        finalNorm = try reader.norm(.finalNorm, .finalNormBias, layer: nil)
+        frequencyFactors = try reader.frequencyFactors()
         self.checkpoint = checkpoint
-        owned = memory
+        self.packer = packer
     }
 }
 
-/// Finds weights in a checkpoint and holds those that had to be copied.
-private final class WeightMemory {
-    private let checkpoint: Checkpoint
-    private let configuration: ModelConfiguration
-    private var arenas: [Arena] = []
+/// Puts matrices that were packed and vectors together.
+private struct WeightReader {
+    let packer: WeightPacker
+    let configuration: ModelConfiguration
 
-    init(_ checkpoint: Checkpoint) {
-        self.checkpoint = checkpoint
-        configuration = checkpoint.configuration
-    }
-
-    private func weight(_ role: TensorRole, _ layer: Int?) throws(CheckpointError) -> WeightView {
-        guard let layer else { return try checkpoint.required(role) }
-        return try checkpoint.required(role, layer: layer)
-    }
-
-    func matrix(_ role: TensorRole, layer: Int? = nil) throws(CheckpointError) -> Matrix {
-        let view = try weight(role, layer)
-        if view.layout == .transposed { return transposed(view) }
-        return Matrix(
-            bytes: view.bytes, elementType: view.elementType, rowCount: view.outputCount, columnCount: view.inputCount)
-    }
-
-    func vector(_ role: TensorRole, layer: Int? = nil) throws(CheckpointError) -> UnsafePointer<Float> {
-        let view = try weight(role, layer)
-        let floats = allocate(view.outputCount)
-        dequantize(
-            view.elementType, view.bytes, into: UnsafeMutableBufferPointer(start: floats, count: view.outputCount))
-        return UnsafePointer(floats)
-    }
-
-    func normBias(_ role: TensorRole, layer: Int?) throws(CheckpointError) -> UnsafePointer<Float>? {
-        guard case .layer = configuration.norm else { return nil }
-        return try vector(role, layer: layer)
+    func norm(_ role: TensorRole, _ biasRole: TensorRole, layer: Int?) throws(CheckpointError) -> NormWeights {
+        var bias: UnsafePointer<Float>?
+        if case .layer = configuration.norm { bias = try packer.vector(biasRole, layer: layer) }
+        return NormWeights(weight: try packer.vector(role, layer: layer), bias: bias)
     }
 
     func frequencyFactors() throws(CheckpointError) -> [Float]? {
         guard case .rotary(let rotary) = configuration.positions, rotary.scaling == .frequencyFactors else {
             return nil
         }
-        return Array(UnsafeBufferPointer(start: try vector(.frequencyFactors), count: rotary.dimension / 2))
+        return Array(UnsafeBufferPointer(start: try packer.vector(.frequencyFactors), count: rotary.dimension / 2))
     }
 
-    func layer(_ index: Int) throws(CheckpointError) -> LayerWeights {
-        let biases = configuration.biases
+    func layer(_ index: Int, _ matrices: [TensorRole: PackedMatrix]) throws(CheckpointError) -> LayerWeights {
         func projection(
             _ role: TensorRole, _ biasRole: TensorRole, _ kind: Biases
         ) throws(CheckpointError) -> Projection {
-            Projection(
-                matrix: try matrix(role, layer: index),
-                bias: biases.contains(kind) ? try vector(biasRole, layer: index) : nil)
-        }
-        func norm(_ role: TensorRole, _ biasRole: TensorRole) throws(CheckpointError) -> NormWeights {
-            NormWeights(weight: try vector(role, layer: index), bias: try normBias(biasRole, layer: index))
+            guard let matrix = matrices[role] else { preconditionFailure("\(role) was not packed") }
+            return Projection(
+                matrix: matrix,
+                bias: configuration.biases.contains(kind) ? try packer.vector(biasRole, layer: index) : nil)
         }
         let normsHeads = configuration.queryKeyNorm == .perHead
         return LayerWeights(
-            attentionNorm: try norm(.attentionNorm, .attentionNormBias),
+            attentionNorm: try norm(.attentionNorm, .attentionNormBias, layer: index),
             query: try projection(.query, .queryBias, .attentionQKV),
             key: try projection(.key, .keyBias, .attentionQKV),
             value: try projection(.value, .valueBias, .attentionQKV),
             attentionOutput: try projection(.attentionOutput, .attentionOutputBias, .attentionOutput),
-            queryNorm: normsHeads ? try vector(.queryNorm, layer: index) : nil,
-            keyNorm: normsHeads ? try vector(.keyNorm, layer: index) : nil,
-            feedForwardNorm: try norm(.feedForwardNorm, .feedForwardNormBias),
+            queryNorm: normsHeads ? try packer.vector(.queryNorm, layer: index) : nil,
+            keyNorm: normsHeads ? try packer.vector(.keyNorm, layer: index) : nil,
+            feedForwardNorm: try norm(.feedForwardNorm, .feedForwardNormBias, layer: index),
             gate: configuration.feedForward.isGated ? try projection(.gate, .gateBias, .feedForward) : nil,
             up: try projection(.up, .upBias, .feedForward), down: try projection(.down, .downBias, .feedForward))
-    }
-
-    private func allocate(_ count: Int) -> UnsafeMutablePointer<Float> {
-        let arena = Arena(capacity: Arena.footprint(count))
-        arenas.append(arena)
-        return arena.allocate(count)
-    }
-
-    /// `[inputs, all outputs]` to `[outputs, inputs]` as floats.
-    private func transposed(_ view: WeightView) -> Matrix {
-        let (inputs, outputs, all) = (view.inputCount, view.outputCount, view.tensor.columnCount)
-        let result = allocate(inputs * outputs)
-        var row = [Float](repeating: 0, count: all)
-        let rowByteCount = view.tensor.rowByteCount
-        for input in 0..<inputs {
-            let bytes = UnsafeRawBufferPointer(
-                rebasing: view.bytes[input * rowByteCount..<(input + 1) * rowByteCount])
-            row.withUnsafeMutableBufferPointer { dequantize(view.elementType, bytes, into: $0) }
-            for output in 0..<outputs { result[output * inputs + input] = row[view.outputs.lowerBound + output] }
-        }
-        return Matrix(
-            bytes: UnsafeRawBufferPointer(UnsafeBufferPointer(start: result, count: inputs * outputs)),
-            elementType: .f32,
-            rowCount: outputs, columnCount: inputs)
     }
 }
 

@@ -4,5 +4,8 @@ import ArgumentParser
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measures, and prints a table.",
-        subcommands: [BenchDecodingCommand.self, BenchSimulateCommand.self])
+        subcommands: [
+            BenchKernelsCommand.self, BenchEngineCommand.self, BenchServeCommand.self, BenchMachineCommand.self,
+            BenchDecodingCommand.self, BenchSimulateCommand.self,
+        ])
 }

@@ -70,12 +70,11 @@ struct InspectCommand: ParsableCommand {
 
     private func memory(_ model: LoadedModel) -> [(String, String)] {
         let sizes = model.engineConfiguration
-        let estimate = MemoryEstimate(
-            model.checkpoint, contextCount: sizes.contextCount, blockSize: sizes.blockSize)
+        let estimate = model.memoryEstimate
         let cache = estimate.blockByteCount * sizes.blockCount
         return [
             ("tokeniser", model.tokenizer.summary),
-            ("weights", "\(Readable.bytes(estimate.weightByteCount)), mapped from the file"),
+            ("weights", "\(Readable.bytes(estimate.weightByteCount)) packed"),
             ("KV cache", "\(Readable.bytes(estimate.contextByteCount)) for one context"),
             (
                 "serving",

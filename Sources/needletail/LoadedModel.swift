@@ -1,5 +1,6 @@
 import Checkpoints
 import Engine
+import Kernels
 import Logging
 import StoryModel
 import Tokenization
@@ -13,9 +14,13 @@ struct LoadedModel: Sendable {
     let tokenizer: Tokenizer
     let engineConfiguration: EngineConfiguration
     let memoryPlan: MemoryPlan
+    let memoryEstimate: MemoryEstimate
     /// Bytes that the program may use.
     let memory: Int
     let threadCount: Int
+    let precision: ModelPrecision
+    /// Nil for the best.
+    let instructionSet: InstructionSet?
     /// Beams of one request at most.
     let maxBeamCount: Int
     /// Logprobs of one position at most.
@@ -43,7 +48,10 @@ struct LoadedModel: Sendable {
         maxBeamCount = options.maxNumBeams
         maxLogprobs = options.maxLogprobs
         self.memory = memory
-        (engineConfiguration, memoryPlan) = try Self.sizes(options, checkpoint, threadCount, memory)
+        instructionSet = options.arithmetic.instructionSet
+        precision = try options.arithmetic.precision(checkpoint.configuration, blockSize: options.blockSize)
+        (engineConfiguration, memoryPlan) = try Self.sizes(options, checkpoint, precision, threadCount, memory)
+        memoryEstimate = try Self.estimate(checkpoint, engineConfiguration, precision)
     }
 
     /// Name of the embedded model.
@@ -69,8 +77,20 @@ struct LoadedModel: Sendable {
         return max(wanted, estimate.blockByteCount)
     }
 
+    private static func estimate(
+        _ checkpoint: Checkpoint, _ sizes: EngineConfiguration, _ precision: ModelPrecision
+    ) throws(StartError) -> MemoryEstimate {
+        do throws(CheckpointError) {
+            return try MemoryEstimate(
+                checkpoint, contextCount: sizes.contextCount, blockSize: sizes.blockSize, precision: precision)
+        } catch {
+            throw StartError("cannot pack the weights: \(error)")
+        }
+    }
+
     private static func sizes(
-        _ options: ModelOptions, _ checkpoint: Checkpoint, _ threadCount: Int, _ memory: Int
+        _ options: ModelOptions, _ checkpoint: Checkpoint, _ precision: ModelPrecision, _ threadCount: Int,
+        _ memory: Int
     ) throws(StartError) -> (EngineConfiguration, MemoryPlan) {
         let own = checkpoint.configuration.contextCount
         if let wanted = options.context, wanted > own {
@@ -81,14 +101,13 @@ struct LoadedModel: Sendable {
             maxBatchTokens: options.maxBatchTokens, maxRunningSequences: options.maxRunning,
             maxWaitingRequests: options.maxWaiting)
         options.scheduling.apply(to: &configuration)
-        let estimate = MemoryEstimate(
-            checkpoint, contextCount: configuration.contextCount, blockSize: configuration.blockSize)
+        let estimate = try estimate(checkpoint, configuration, precision)
         // For the longest sequence: a smaller cache bounds it further.
         var plan = MemoryPlan(
             weights: estimate.weightByteCount, cache: 0,
             working: MemoryEstimate.workingByteCount(
                 checkpoint.configuration, RunnerCapacity(configuration, contextCount: configuration.contextCount),
-                threadCount: threadCount))
+                precision, threadCount: threadCount))
         let wanted =
             options.kvCacheMib.map { $0 << 20 } ?? defaultCache(estimate, memory, room: plan.room(in: memory))
         configuration.blockCount = wanted / estimate.blockByteCount
@@ -104,18 +123,26 @@ struct LoadedModel: Sendable {
     /// Tokens that one request can have: its context, or the whole KV cache where that is smaller.
     var contextCount: Int { engineConfiguration.maxSequenceTokens }
 
-    /// Allocates, starts the threads, and returns when the first step may come.
+    /// Allocates, packs the weights, starts the threads, and returns when the first step may come.
     ///
+    /// - Parameter observe: hears of each step before it is computed, on the engine's thread.
     /// - Throws: `StartError`, before anything is allocated, where the memory is not enough.
-    func startEngine(logger: Logger) async throws(StartError) -> GenerationEngine {
+    func startEngine(
+        logger: Logger, observe: @escaping @Sendable (BatchPlan) -> Void = { _ in }
+    ) async throws(StartError) -> GenerationEngine {
         try memoryPlan.check(memory: memory)
         let capacity = RunnerCapacity(engineConfiguration, contextCount: contextCount)
         do {
             return try await GenerationEngine(
                 configuration: engineConfiguration, tokenizer: tokenizer, logger: logger
-            ) { [checkpoint, threadCount] in
-                let runner = try ModelRunner(checkpoint, capacity: capacity, threadCount: threadCount)
-                return { plan in runner.forward(plan) }
+            ) { [checkpoint, threadCount, precision, instructionSet] in
+                let runner = try ModelRunner(
+                    checkpoint, capacity: capacity, threadCount: threadCount, precision: precision,
+                    instructionSet: instructionSet)
+                return { plan in
+                    observe(plan)
+                    return runner.forward(plan)
+                }
             }
         } catch {
             throw StartError("cannot start the engine: \(error)")
@@ -130,6 +157,8 @@ struct LoadedModel: Sendable {
             + "\(tokenizer.summary)"
     }
 
+    private var features: String { (instructionSet ?? .best).rawValue }
+
     /// What was derived from the options, the model and the machine, as two lines.
     var sizes: [String] {
         let sizes = engineConfiguration
@@ -141,11 +170,11 @@ struct LoadedModel: Sendable {
             }
         let patience = sizes.maxQueueTime.map { "for \($0.components.seconds) s" } ?? "for ever"
         return [
-            "KV cache of \(sizes.blockCount) blocks × \(sizes.blockSize) tokens = "
+            "KV cache of \(sizes.blockCount) blocks × \(sizes.blockSize) tokens in \(precision.cache.rawValue) = "
                 + "\(Readable.bytes(memoryPlan.cache)), prefixes \(sizes.cachesPrefixes ? "kept" : "not kept"); steps of up "
                 + "to \(sizes.maxBatchTokens) tokens, \(sizes.maxRunningSequences) sequences, \(pace)",
             "up to \(sizes.maxWaitingRequests) requests or \(sizes.maxWaitingTokens) prompt tokens wait, \(patience), "
-                + "each overtaken \(sizes.maxOvertakes) times at most; \(threadCount) threads, "
+                + "each overtaken \(sizes.maxOvertakes) times at most; \(threadCount) threads of \(features), "
                 + "\(Readable.bytes(memoryPlan.total)) in all",
         ]
     }

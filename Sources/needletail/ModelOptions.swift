@@ -14,7 +14,7 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Positions of one sequence at most, prompt and generated; the model's own context when absent.")
     var context: Int?
 
-    @Option(help: "Kernel threads; the processors that this program may use when absent.")
+    @Option(help: "Kernel threads; the physical cores that this program may use when absent.")
     var threads: Int?
 
     @Option(help: "Memory of the KV cache in MiB; room for 16 contexts within 512 MiB, or for one, when absent.")
@@ -37,6 +37,8 @@ struct ModelOptions: ParsableArguments {
 
     @Option(help: "Logprobs of one position at most.")
     var maxLogprobs = 20
+
+    @OptionGroup(title: "Arithmetic") var arithmetic: ArithmeticOptions
 
     @OptionGroup(title: "Many clients") var scheduling: SchedulingOptions
 

@@ -30,46 +30,6 @@ struct KernelReferenceTests {
     @Test("the portable kernels are always there")
     func portable() { #expect(instructionSets.contains(.portable)) }
 
-    @Test("matmul equals its reference for every type, shape and row count", arguments: machines, ElementType.allCases)
-    func matmul(machine: Machine, type: ElementType) throws {
-        var generator = TestGenerator(seed: 7)
-        let shapes =
-            type.blockElementCount == 1
-            ? [(1, 1), (5, 8), (9, 15), (8, 16), (33, 172), (64, 64)] : [(3, 256), (19, 512)]
-        for (outputs, inputs) in shapes {
-            let bytes = try randomMatrixBytes(type, rows: outputs, columns: inputs, using: &generator)
-            let workers = try machine.workers(scratch: Workers.matmulScratch(columnCount: inputs))
-            for rows in [1, 2, 3, 4, 5, 8, 13] {
-                try checkMatmul(workers, type, bytes, outputs, inputs, rows: rows, using: &generator)
-            }
-        }
-    }
-
-    private func checkMatmul(
-        _ workers: Workers, _ type: ElementType, _ bytes: [UInt8], _ outputs: Int, _ inputs: Int, rows: Int,
-        using generator: inout TestGenerator
-    ) throws {
-        var input = generator.floats(rows * inputs)
-        let bias = generator.floats(outputs)
-        var found = generator.floats(rows * outputs)
-        var expected = found
-        bytes.withUnsafeBytes { raw in
-            let matrix = Matrix(bytes: raw, elementType: type, rowCount: outputs, columnCount: inputs)
-            var view = nt_matrix(
-                data: raw.baseAddress, type: type.rawValue, rows: Int64(outputs), columns: Int64(inputs),
-                row_bytes: raw.count / outputs)
-            nt_reference_matmul(&view, bias, input, Int64(rows), &expected, Int64(outputs), NT_ADD)
-            input.withUnsafeMutableBufferPointer { x in
-                found.withUnsafeMutableBufferPointer { y in
-                    workers.matmul(
-                        FloatRows(x.baseAddress!, rowCount: rows, columnCount: inputs), matrix, bias: bias,
-                        into: FloatRows(y.baseAddress!, rowCount: rows, columnCount: outputs), store: .add)
-                }
-            }
-        }
-        #expect(found == expected, "\(type.name) \(outputs)×\(inputs), \(rows) rows")
-    }
-
     @Test("norms, rotary turns and activations equal their references", arguments: machines)
     func rowOperations(machine: Machine) throws {
         var generator = TestGenerator(seed: 11)
@@ -138,81 +98,5 @@ struct KernelReferenceTests {
                     FloatRows(y.baseAddress!, rowCount: rows, columnCount: columns))
             }
         }
-    }
-
-    struct AttentionShape: CustomStringConvertible {
-        var queryHeads: Int, kvHeads: Int, dimension: Int, window: Int
-        var description: String { "\(queryHeads)/\(kvHeads) heads of \(dimension), window \(window)" }
-    }
-
-    @Test(
-        "attention over blocks in any order equals its reference", arguments: machines,
-        [
-            AttentionShape(queryHeads: 8, kvHeads: 4, dimension: 8, window: 0),
-            AttentionShape(queryHeads: 3, kvHeads: 3, dimension: 16, window: 0),
-            AttentionShape(queryHeads: 4, kvHeads: 1, dimension: 20, window: 5),
-            AttentionShape(queryHeads: 2, kvHeads: 1, dimension: 64, window: 0),
-        ])
-    func attention(machine: Machine, shape: AttentionShape) throws {
-        var generator = TestGenerator(seed: 13)
-        let (blockSize, blockCount) = (4, 12)
-        let floats = blockCount * blockSize * shape.kvHeads * shape.dimension
-        var keys = generator.floats(floats)
-        var values = generator.floats(floats)
-        // Two sequences: tokens 17…20 of one, token 0 of the other.
-        let positions: [Int32] = [17, 18, 19, 20, 0]
-        let tokenRows: [Int32] = [0, 0, 0, 0, 1]
-        let tables: [Int32] = [9, 2, 11, 0, 5, 7, 3]
-        let tableStarts: [Int32] = [0, 6, 7]
-        let width = shape.queryHeads * shape.dimension
-        var queries = generator.floats(positions.count * width, in: -3...3)
-        var found = [Float](repeating: 0, count: queries.count)
-        var expected = found
-        var scratch = [Float](repeating: 0, count: 64)
-        let workers = try machine.workers(
-            scratch: Workers.attentionScratch(contextCount: 32, headsPerKeyValueHead: shape.queryHeads / shape.kvHeads))
-
-        keys.withUnsafeMutableBufferPointer { k in
-            values.withUnsafeMutableBufferPointer { v in
-                queries.withUnsafeMutableBufferPointer { q in
-                    var layer = nt_kv_layer(
-                        keys: k.baseAddress, values: v.baseAddress, block_size: Int64(blockSize),
-                        kv_head_count: Int64(shape.kvHeads), head_dimension: Int64(shape.dimension))
-                    positions.withUnsafeBufferPointer { p in
-                        tokenRows.withUnsafeBufferPointer { r in
-                            tables.withUnsafeBufferPointer { t in
-                                tableStarts.withUnsafeBufferPointer { s in
-                                    expected.withUnsafeMutableBufferPointer { out in
-                                        var plan = nt_attention_plan(
-                                            queries: q.baseAddress, q_stride: Int64(width), out: out.baseAddress,
-                                            out_stride: Int64(width), token_count: Int64(p.count),
-                                            query_head_count: Int64(shape.queryHeads),
-                                            scale: 1 / Float(shape.dimension).squareRoot(),
-                                            window: Int64(shape.window), positions: p.baseAddress,
-                                            token_rows: r.baseAddress, block_tables: t.baseAddress,
-                                            block_table_starts: s.baseAddress)
-                                        nt_reference_attention(&layer, &plan, &scratch)
-                                    }
-                                    found.withUnsafeMutableBufferPointer { out in
-                                        workers.attention(
-                                            KeyValueLayer(
-                                                keys: k.baseAddress!, values: v.baseAddress!, blockSize: blockSize,
-                                                keyValueHeadCount: shape.kvHeads, headDimension: shape.dimension),
-                                            queries: FloatRows(q.baseAddress!, rowCount: p.count, columnCount: width),
-                                            at: AttentionPlaces(
-                                                positions: p.baseAddress!, tokenRows: r.baseAddress!,
-                                                blockTables: t.baseAddress!, blockTableStarts: s.baseAddress!),
-                                            window: shape.window > 0 ? shape.window : nil,
-                                            into: FloatRows(out.baseAddress!, rowCount: p.count, columnCount: width))
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        #expect(found == expected)
-        #expect(found.contains { $0 != 0 })
     }
 }

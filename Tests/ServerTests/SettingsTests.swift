@@ -1,7 +1,9 @@
 import ArgumentParser
 import Engine
+import Kernels
 import Logging
 import Testing
+import Transformer
 
 @testable import needletail
 
@@ -70,12 +72,13 @@ struct SettingsTests {
         let sizes = model.engineConfiguration
         #expect(model.sizes.count == 2)
         #expect(
-            model.sizes[0].hasPrefix("KV cache of \(sizes.blockCount) blocks × 16 tokens = 8.4 MB, prefixes not kept; ")
+            model.sizes[0].hasPrefix(
+                "KV cache of \(sizes.blockCount) blocks × 16 tokens in bf16 = 8.4 MB, prefixes not kept; ")
         )
         #expect(model.sizes[0].hasSuffix("steps of up to 512 tokens, 64 sequences, within 20 ms"))
         #expect(
             model.sizes[1].hasPrefix(
-                "up to 256 requests or 262144 prompt tokens wait, for 60 s, each overtaken 32 times at most; 2 threads, "
+                "up to 256 requests or 262144 prompt tokens wait, for 60 s, each overtaken 32 times at most; 2 threads of \(InstructionSet.best.rawValue), "
             ))
     }
 }
@@ -146,5 +149,36 @@ struct MemoryTests {
         ] as [(String, [String: String], Int?)])
     func groups(_ membership: String, _ files: [String: String], _ limit: Int?) {
         #expect(ControlGroups.memoryLimit(membership: membership) { files[$0] } == limit)
+    }
+
+    @Test(
+        "How the arithmetic is chosen",
+        arguments: [
+            ("", .native, .bf16), ("--compute f32", .f32, .f32), ("--kv-cache-type q8_0", .native, .q8_0),
+            ("--block-size 8", .native, .f32), ("--compute f32 --kv-cache-type bf16", .f32, .bf16),
+        ] as [(String, ComputeType, CacheType)])
+    func arithmetic(_ arguments: String, _ compute: ComputeType, _ cache: CacheType) throws {
+        let model = try LoadedModel(try ModelOptions.parse(arguments.split(separator: " ").map(String.init)))
+        #expect(model.precision == ModelPrecision(compute: compute, cache: cache))
+    }
+
+    @Test("A cache that cannot have such blocks, and instructions that nobody knows, are refused")
+    func arithmeticRefused() throws {
+        let options = try ModelOptions.parse(["--kv-cache-type", "q8_0", "--block-size", "8"])
+        let error = #expect(throws: StartError.self) { try LoadedModel(options) }
+        #expect("\(try #require(error))".contains("multiple of 16, got 8"))
+        #expect(throws: (any Error).self) { try ModelOptions.parse(["--cpu-features", "mmx"]) }
+        #expect(throws: (any Error).self) { try ModelOptions.parse(["--compute", "f64"]) }
+    }
+
+    @Test("The instructions of this processor are listed, and the best one marked")
+    func listed() throws {
+        let exit = #expect(throws: (any Error).self) { try ModelOptions.parse(["--cpu-features", "list"]) }
+        let text = ModelOptions.fullMessage(for: try #require(exit))
+        #expect(text.contains("\(InstructionSet.best.rawValue)"))
+        #expect(text.split(separator: "\n").count { $0.hasSuffix("best here") } == 1)
+        #expect(text.split(separator: "\n").count == InstructionSet.allCases.count)
+        #expect(
+            try ModelOptions.parse(["--cpu-features", "portable"]).arithmetic.instructionSet == .portable)
     }
 }

@@ -21,7 +21,8 @@ struct SequenceDriver {
     private let blocks: [Int32]
 
     init(
-        _ checkpoint: Checkpoint, contextCount: Int = 256, threadCount: Int = 1, instructionSet: String? = nil
+        _ checkpoint: Checkpoint, contextCount: Int = 256, threadCount: Int = 1, precision: ModelPrecision = .exact,
+        instructionSet: String? = nil
     ) throws {
         let blockCount = contextCount / Self.blockSize
         self.contextCount = contextCount
@@ -30,7 +31,8 @@ struct SequenceDriver {
             capacity: RunnerCapacity(
                 tokenCount: contextCount, logitsCount: contextCount, contextCount: contextCount,
                 blockCount: blockCount, blockSize: Self.blockSize),
-            threadCount: threadCount, instructionSet: instructionSet.flatMap { .init(rawValue: $0) })
+            threadCount: threadCount, precision: precision,
+            instructionSet: instructionSet.flatMap { .init(rawValue: $0) })
         // 7 is coprime to every power of two: all blocks, in no order.
         blocks = (0..<blockCount).map { Int32($0 * 7 % blockCount) }
     }

@@ -13,30 +13,36 @@ struct InvarianceTests {
         try Checkpoint.open(path: SharedData.fixture("models/\(name)").path)
     }
 
+    /// What the processor computes fastest.
+    private static let native = ModelPrecision(compute: .native, cache: .f32)
+
     private static let prompt: [TokenID] = (0..<53).map { TokenID($0 * 37 % 290 + 3) }
 
     @Test("chunks of 1, 7, 16 and the whole prompt give the same bits", arguments: [1, 7, 16])
     func chunks(chunk: Int) throws {
-        let driver = try SequenceDriver(try Self.checkpoint())
+        let driver = try SequenceDriver(try Self.checkpoint(), precision: Self.native)
         let whole = driver.logits(Self.prompt, everyPosition: true)
         #expect(driver.logits(Self.prompt, chunk: chunk, everyPosition: true) == whole)
     }
 
     @Test("one, two and three threads give the same bits", arguments: ["llama-gqa/hf", "qwen3/hf", "gpt2/hf"])
     func threads(name: String) throws {
-        let alone = try SequenceDriver(try Self.checkpoint(name)).logits(Self.prompt)
+        let alone = try SequenceDriver(try Self.checkpoint(name), precision: Self.native).logits(Self.prompt)
         for threadCount in [2, 3] {
             #expect(
-                try SequenceDriver(try Self.checkpoint(name), threadCount: threadCount).logits(Self.prompt) == alone)
+                try SequenceDriver(
+                    try Self.checkpoint(name), threadCount: threadCount, precision: Self.native
+                ).logits(Self.prompt) == alone)
         }
     }
 
     @Test("every instruction set of this machine gives the same bits")
     func instructionSets() throws {
-        let portable = try SequenceDriver(try Self.checkpoint(), instructionSet: "portable").logits(Self.prompt)
+        let portable = try SequenceDriver(try Self.checkpoint(), precision: Self.native, instructionSet: "portable")
+            .logits(Self.prompt)
         for set in InstructionSet.allCases
         where (try? Workers(threadCount: 1, scratchFloatCount: 0, instructionSet: set)) != nil {
-            let driver = try SequenceDriver(try Self.checkpoint(), instructionSet: set.rawValue)
+            let driver = try SequenceDriver(try Self.checkpoint(), precision: Self.native, instructionSet: set.rawValue)
             #expect(driver.runner.instructionSet == set.rawValue)
             #expect(driver.logits(Self.prompt) == portable)
         }
@@ -45,13 +51,13 @@ struct InvarianceTests {
     @Test("a row among 32 others gives the bits that it gives alone")
     func batch() throws {
         let checkpoint = try Self.checkpoint()
-        let alone = try SequenceDriver(checkpoint).logits(Self.prompt)[0]
+        let alone = try SequenceDriver(checkpoint, precision: Self.native).logits(Self.prompt)[0]
         let blockSize = 16
         let runner = try ModelRunner(
             checkpoint,
             capacity: RunnerCapacity(
                 tokenCount: 1200, logitsCount: 64, contextCount: 64, blockCount: 33 * 4, blockSize: blockSize),
-            threadCount: 2)
+            threadCount: 2, precision: Self.native)
         var plan = BatchPlan()
         for row in 0..<33 {
             let table = (0..<4).map { Int32($0 * 33 + row) }

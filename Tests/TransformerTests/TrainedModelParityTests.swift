@@ -1,9 +1,11 @@
 import Checkpoints
 import Foundation
 import InferenceTypes
+import Kernels
 import TestSupport
 import Testing
 import Tokenization
+import Transformer
 
 /// Real weights against what transformers answered with them.
 @Suite("Trained models equal transformers", .enabled(if: SharedData.isAvailable, "needs ../shared/data"))
@@ -77,9 +79,26 @@ struct TrainedModelParityTests {
             ("tinystories-656k", "gguf/TinyStories-656K-f32.gguf"),
         ])
     func likelihood(model: String, file: String) throws {
+        try checkLikelihood(model, file, .exact, tolerance: 0.001)
+    }
+
+    @Test(
+        "as the processor computes fastest, negative log-likelihood within 1 % of the floats' own",
+        arguments: [
+            ("stories260K", "stories260K-q8_0.gguf"), ("stories260K", "stories260K-f16.gguf"),
+            ("tinystories-656k", "TinyStories-656K-bf16.gguf"),
+        ])
+    func nativeLikelihood(model: String, file: String) throws {
+        try checkLikelihood(
+            model, "gguf/\(file)", ModelPrecision(compute: .native, cache: .f32), tolerance: 0.01)
+    }
+
+    private func checkLikelihood(
+        _ model: String, _ file: String, _ precision: ModelPrecision, tolerance: Double
+    ) throws {
         let checkpoint = try Checkpoint.open(path: SharedData.file("\(model)/\(file)").path)
         let tokenizer = try Tokenizer(checkpoint.tokenizer)
-        let driver = try SequenceDriver(checkpoint, contextCount: 512)
+        let driver = try SequenceDriver(checkpoint, contextCount: 512, precision: precision)
         let corpus = try String(contentsOf: SharedData.file("corpus/tinystories-subset.txt"), encoding: .utf8)
         let stories = corpus.components(separatedBy: "<|endoftext|>")
             .map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
@@ -92,7 +111,7 @@ struct TrainedModelParityTests {
             let nll = zip(logits, tokens.dropFirst()).reduce(0.0) { sum, next in
                 sum + logSumExp(next.0) - Double(next.0[Int(next.1)])
             }
-            #expect(abs(nll - row[1]) < 0.001 * row[1], "\(nll) for \(row[1])")
+            #expect(abs(nll - row[1]) < tolerance * row[1], "\(nll) for \(row[1])")
         }
     }
 }

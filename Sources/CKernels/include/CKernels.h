@@ -2,14 +2,16 @@
 // nt_workers_create is the one that allocates.
 //
 // One row, one answer: every output element has one fixed order of summation, which depends on no other row, on no
-// thread count and on no instruction set. A sum over k is sixteen chains of fused multiply-adds (lane k mod 16, k
-// ascending), folded as a tree: lane i takes lane i + 8, then i + 4, i + 2, i + 1.
+// thread count and on no instruction set. A product is one chain (nt_product). A sum over a row is sixteen chains of fused
+// multiply-adds (lane k mod 16, k ascending), folded as a tree: lane i takes lane i + 8, then i + 4, i + 2, i + 1.
 #ifndef CKERNELS_H
 #define CKERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nt_cache.h"
+#include "nt_measure.h"
 #include "nt_pages.h"
 
 // Element types carry the numbers of ggml_type; InferenceTypes.ElementType has the same ones.
@@ -47,20 +49,12 @@ typedef enum { NT_HALF_SPLIT = 0, NT_INTERLEAVED = 1 } nt_rotary_layout;
 // Threads that share each operation, the caller among them. One caller at a time.
 typedef struct nt_workers nt_workers;
 
-// `features`: "avx512", "avx2", "portable", or NULL for the best that this processor has. `scratch_floats` is the
+// `features`: the name of a set (features.c), or NULL for the best that this processor has. `scratch_floats` is the
 // memory that each thread has for an operation. NULL when memory, threads or the features are not to be had.
 nt_workers *nt_workers_create(int thread_count, size_t scratch_floats, const char *features);
 void nt_workers_destroy(nt_workers *workers);
 const char *nt_workers_features(const nt_workers *workers);
-
-// Floats of scratch that nt_matmul needs for `columns`, and nt_attention for a context.
-size_t nt_matmul_scratch(int64_t columns);
-size_t nt_attention_scratch(int64_t context_count, int64_t heads_per_kv_head);
-
-// out[m, n] = sum_k x[m, k] * w[n, k] + bias[n]. x is [row_count, columns], out [row_count, w.rows] with `out_stride`
-// floats between rows. bias may be NULL.
-void nt_matmul(nt_workers *workers, const nt_matrix *w, const float *bias, const float *x, int64_t row_count, float *out,
-               int64_t out_stride, nt_store store);
+int nt_has_features(const char *features);
 
 // out[i] = the rows `ids[i]` of w as floats: [count, columns].
 void nt_gather_rows(nt_workers *workers, const nt_matrix *w, const int32_t *ids, int64_t count, float *out);
@@ -82,45 +76,76 @@ void nt_rotary(nt_workers *workers, float *x, int64_t row_count, int64_t row_str
 // gate = activation(gate) * up, or gate = activation(gate) where up is NULL. Both [count].
 void nt_activate(nt_workers *workers, nt_activation activation, float *gate, const float *up, int64_t count);
 
-// A layer's K or V cache: [block][kv head][token in block][head dimension].
-typedef struct {
-    float *keys;
-    float *values;
-    int64_t block_size;
-    int64_t kv_head_count;
-    int64_t head_dimension;
-} nt_kv_layer;
+// How rows of activations lie for packed weights. NT_ROWS_Q8: blocks of 32 signed bytes with their scale and sums. NT_ROWS_BF16:
+// whole pairs, less than 2^-56 as zero.
+typedef enum { NT_ROWS_F32 = 0, NT_ROWS_BF16 = 1, NT_ROWS_Q8 = 2 } nt_row_kind;
 
-// Writes each token's K and V ([token_count, kv heads, head dimension], `row_stride` floats between tokens) to its slot; a
-// negative slot is skipped: they are there already.
-void nt_kv_write(nt_workers *workers, const nt_kv_layer *cache, const float *keys, const float *values,
-                 int64_t row_stride, const int32_t *slots, int64_t token_count);
-
-// Attention of each token over its sequence's positions (window lower bound) ... position.
-// q [token_count, query heads, head dimension] with q_stride floats between tokens; out likewise with out_stride.
-// token_rows[t]: the row of token t; block_tables + block_table_starts[row]: that row's blocks.
 typedef struct {
-    const float *queries;
-    int64_t q_stride;
+    void *data;
+    nt_row_kind kind;
+    int64_t columns;
+    size_t row_bytes;
+} nt_rows;
+
+size_t nt_row_bytes(nt_row_kind kind, int64_t columns);
+
+// Number of the layout of packed weights: whoever keeps them in a file keeps it beside them.
+enum { NT_PACKED_LAYOUT = 1 };
+
+// Weights in panels of 32 outputs, made for the unit that computes them, alike for all instruction sets: packed.h. `type` is that
+// of the matrix.
+typedef struct {
+    const void *panels;
+    uint32_t type;
+    int64_t rows;
+    int64_t columns;
+    size_t panel_bytes;
+} nt_packed;
+
+// A multiple of 64; there are (rows + 31) / 32 panels.
+size_t nt_packed_panel_bytes(uint32_t type, int64_t columns);
+nt_row_kind nt_packed_input(uint32_t type);
+// `panels` is aligned to 64 bytes.
+void nt_pack(nt_workers *workers, const nt_matrix *w, void *panels);
+// A row as floats; bfloats less than 2^-56 are zero.
+void nt_unpack_row(const nt_packed *w, int64_t row, float *out);
+// out[i] = the rows `ids[i]` of w as floats: [count, columns].
+void nt_gather_packed(nt_workers *workers, const nt_packed *w, const int32_t *ids, int64_t count, float *out);
+
+// One of several products of one input: out[m, n] (+)= sum_k x[m, k] * w[n, k] + bias[n]. bias may be NULL.
+//
+// A sum is one chain of fused multiply-adds, k or block ascending. F32, F16: weight times activation. BF16: of each pair the
+// second product, then the first. A quantised block: its sum of whole products, exact, times (weights' scale * activations'
+// scale); then, for types with a minimum, that times (activations' scale * their sum). Q6_K multiplies the sums of the halves by
+// their whole scales first.
+typedef struct {
+    const nt_packed *w;
+    const float *bias;
     float *out;
     int64_t out_stride;
-    int64_t token_count;
-    int64_t query_head_count;
-    float scale;
-    // Positions that a token sees, itself included; <= 0 means all.
-    int64_t window;
-    const int32_t *positions;
-    const int32_t *token_rows;
-    const int32_t *block_tables;
-    const int32_t *block_table_starts;
-} nt_attention_plan;
+    nt_store store;
+} nt_product;
 
-void nt_attention(nt_workers *workers, const nt_kv_layer *cache, const nt_attention_plan *plan);
+// All products in one pass. Their weights read rows of the input's kind.
+void nt_project(nt_workers *workers, const nt_product *products, int count, const nt_rows *input, int64_t row_count);
+
+// Rows of output = activation(gate) * up, or activation(gate) where up is NULL, converted while they are hot.
+void nt_project_gated(nt_workers *workers, const nt_product *gate, const nt_product *up, nt_activation activation,
+                      const nt_rows *input, int64_t row_count, const nt_rows *output);
+
+// Norm of each row (root mean square where bias is NULL), to rows of any kind, and as floats where floats is not NULL. Takes
+// nt_norm_scratch floats of scratch.
+void nt_norm_rows(nt_workers *workers, const float *x, int64_t row_count, int64_t row_stride, int64_t columns,
+                  const float *weight, const float *bias, float epsilon, const nt_rows *output, float *floats,
+                  int64_t floats_stride);
+size_t nt_norm_scratch(int64_t columns);
+void nt_convert_rows(nt_workers *workers, const float *x, int64_t row_count, int64_t row_stride, const nt_rows *output);
 
 // The plain references: the same order of summation, one element at a time, one thread. Tests compare bits.
 void nt_reference_dequantize(uint32_t type, const void *source, float *out, int64_t count);
-void nt_reference_matmul(const nt_matrix *w, const float *bias, const float *x, int64_t row_count, float *out,
-                         int64_t out_stride, nt_store store);
+void nt_reference_project(const nt_matrix *w, const float *bias, const nt_rows *input, int64_t row_count, float *out,
+                          int64_t out_stride, nt_store store);
+void nt_reference_convert(nt_row_kind kind, const float *x, int64_t columns, void *row);
 void nt_reference_rms_norm(const float *x, int64_t row_count, int64_t row_stride, int64_t columns, const float *weight,
                            float epsilon, float *out, int64_t out_stride);
 void nt_reference_layer_norm(const float *x, int64_t row_count, int64_t columns, const float *weight, const float *bias,
@@ -128,6 +153,5 @@ void nt_reference_layer_norm(const float *x, int64_t row_count, int64_t columns,
 void nt_reference_rotary(float *x, int64_t row_count, int64_t row_stride, int64_t head_count, int64_t head_dimension,
                          int64_t rotary_dimension, const float *cosines, const float *sines, nt_rotary_layout layout);
 void nt_reference_activate(nt_activation activation, float *gate, const float *up, int64_t count);
-void nt_reference_attention(const nt_kv_layer *cache, const nt_attention_plan *plan, float *scratch);
 
 #endif

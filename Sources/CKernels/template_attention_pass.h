@@ -1,0 +1,309 @@
+// One pass: rows of one KV head over a range of chunks.
+
+typedef struct {
+    int64_t token, first_row, row_count, kv_head;
+    // Positions that the rows see, all together.
+    int64_t start, end;
+    const int32_t *table;
+    // Groups of rows that the kernels compute at once: group g is rows groups[g] ..< groups[g + 1].
+    int group_count;
+    int groups[NT_PASS_GROUPS + 1];
+} nt_pass;
+
+// A row's place in the step. Rows of a token are its query heads that read this KV head.
+typedef struct {
+    int64_t token, head;
+} nt_row;
+
+NT_INLINE nt_row nt_first_row(const nt_attention_cut *cut, const nt_pass *pass) {
+    return (nt_row){pass->token + pass->first_row / cut->group, pass->first_row % cut->group};
+}
+
+NT_INLINE void nt_next_row(const nt_attention_cut *cut, nt_row *row) {
+    if (++row->head < cut->group) return;
+    row->head = 0;
+    row->token++;
+}
+
+NT_INLINE int64_t nt_query_head(const nt_attention_cut *cut, const nt_pass *pass, nt_row row) {
+    return pass->kv_head * cut->group + row.head;
+}
+
+NT_INLINE int64_t nt_window_start(const nt_attention_plan *plan, int64_t token) {
+    const int64_t end = plan->positions[token] + 1;
+    return plan->window > 0 && end > plan->window ? end - plan->window : 0;
+}
+
+static void nt_form_groups(const nt_attention_cut *cut, nt_pass *pass) {
+    const int64_t at_once = cut->cache->type == NT_BF16 ? NT_BF16_ROWS : NT_Q8_ROWS;
+    pass->group_count = (int)((pass->row_count + at_once - 1) / at_once);
+    for (int g = 0; g <= pass->group_count; g++) pass->groups[g] = (int)(pass->row_count * g / pass->group_count);
+}
+
+static nt_tiles nt_find_tiles(const nt_attention_cut *cut, const nt_pass *pass, int64_t chunk) {
+    const int64_t base = chunk * NT_CHUNK, tiles_per_block = cut->cache->block_size / NT_TILE_POSITIONS;
+    const int64_t low = pass->start > base ? pass->start - base : 0;
+    const int64_t high = pass->end - base < NT_CHUNK ? pass->end - base : NT_CHUNK;
+    nt_tiles tiles = {.first = (int)(low / NT_TILE_POSITIONS),
+                      .last = (int)((high + NT_TILE_POSITIONS - 1) / NT_TILE_POSITIONS)};
+    const int64_t first = chunk * NT_CHUNK_TILES + tiles.first;
+    int64_t block = first / tiles_per_block, within = first % tiles_per_block;
+    for (int tile = tiles.first; tile < tiles.last; tile++) {
+        tiles.keys[tile] = nt_cache_head(cut->cache, &cut->layout, pass->table[block], pass->kv_head) +
+                           (size_t)within * cut->layout.tile_bytes;
+        tiles.values[tile] = tiles.keys[tile] + cut->layout.values;
+        if (++within < tiles_per_block) continue;
+        within = 0;
+        block++;
+    }
+    for (int tile = 0; tile < NT_CHUNK_TILES; tile++)
+        if (tile < tiles.first || tile >= tiles.last) tiles.keys[tile] = tiles.keys[tiles.first];
+    return tiles;
+}
+
+// What lies behind the context is no number perhaps, and times a weight of zero would stay so.
+static void nt_clear_last_values(const nt_attention_cut *cut, nt_tiles *tiles, int64_t count, char *copy) {
+    const size_t pair_bytes = (size_t)cut->layout.padded_dimension * 4, tile_bytes = NT_TILE_POSITIONS / 2 * pair_bytes;
+    const size_t kept = (size_t)(count / 2) * pair_bytes;
+    memcpy(copy, tiles->values[tiles->last - 1], kept);
+    memset(copy + kept, 0, tile_bytes - kept);
+    const char *single = tiles->values[tiles->last - 1] + kept;
+    if (count % 2)
+        for (size_t i = 0; i < pair_bytes; i += 4) memcpy(copy + kept + i, single + i, 2);
+    tiles->values[tiles->last - 1] = copy;
+}
+
+// Queries in the order in which the kernels read them, and what each row sees.
+static void nt_load_queries(const nt_attention_cut *cut, const nt_pass *pass, nt_attention_memory *memory) {
+    const nt_attention_plan *plan = cut->plan;
+    const int64_t padded = cut->layout.padded_dimension, dimension = cut->cache->head_dimension;
+    const nt_v16 scale = nt_splat(plan->scale * NT_LOG2_E);
+    nt_row row = nt_first_row(cut, pass);
+    for (int64_t g = 0, index = 0; g < pass->group_count; g++) {
+        for (int64_t slot = 0; index < pass->groups[g + 1]; slot++, index++, nt_next_row(cut, &row)) {
+            const float *query =
+                plan->queries + row.token * plan->q_stride + nt_query_head(cut, pass, row) * dimension;
+            memory->starts[index] = (int32_t)nt_window_start(plan, row.token);
+            memory->ends[index] = plan->positions[row.token] + 1;
+            if (cut->cache->type == NT_BF16)
+                nt_put_bf16_query(query, dimension, scale,
+                                  (nt_pair *)memory->queries + (g * padded / 2 * NT_GROUP_ROWS + slot * 8));
+            else
+                nt_put_q8_query(query, dimension, scale,
+                                (nt_quad *)memory->queries + (g * padded / 4 * NT_GROUP_ROWS + slot * 4),
+                                memory->query_steps + g * NT_GROUP_ROWS + slot,
+                                memory->query_offsets + g * (cut->width / NT_KEY_GROUP) * NT_GROUP_ROWS + slot);
+        }
+    }
+}
+
+// Of a row's scores in low ..< high the largest. The other lanes of their vectors become NT_NOWHERE.
+NT_INLINE float nt_largest_score(float *scores, int low, int high) {
+    const int first = low & ~15, last = (high + 15) & ~15;
+    for (int at = first; at < last; at += at == first && last - 16 > first ? last - 16 - first : 16) {
+        if (at >= low && at + 16 <= high) continue;
+        const nt_i16 seen = nt_lanes_within(at, low, high);
+        nt_put(scores + at, nt_choose(seen, nt_load(scores + at), nt_splat(NT_NOWHERE)));
+    }
+    nt_v16 largest = nt_splat(NT_NOWHERE);
+    for (int at = first; at < last; at += 16) largest = nt_larger(largest, nt_load(scores + at));
+    return nt_largest_lane(largest);
+}
+
+// Scores to weights 2^(score - maximum), zero where the row sees nothing, and their sum.
+NT_INLINE float nt_bf16_weights(float *scores, const nt_tiles *tiles, int low, int high, float maximum) {
+    nt_v16 sum = {0};
+    for (int at = tiles->first * 16; at < tiles->last * 16; at += 16) {
+        nt_v16 weight = nt_power(nt_load(scores + at) - nt_splat(maximum));
+        if (at < low || at + 16 > high) weight = nt_only(weight, nt_lanes_within(at, low, high));
+        sum += weight;
+        nt_put_pairs((nt_pair *)(void *)scores + at / 2, weight);
+    }
+    return nt_fold(sum);
+}
+
+// As nt_bf16_weights; what is stored is the weight times the value's scale, in steps of the largest such.
+NT_INLINE float nt_q8_weights(float *scores, const nt_tiles *tiles, int low, int high, float maximum,
+                              size_t value_scales, float *step) {
+    nt_v16 sum = {0}, largest = {0};
+    for (int tile = tiles->first; tile < tiles->last; tile++) {
+        const int at = tile * 16;
+        nt_v16 weight = nt_power(nt_load(scores + at) - nt_splat(maximum));
+        nt_v16 scale = nt_load_bfloats(tiles->keys[tile] + value_scales);
+        if (at < low || at + 16 > high) {
+            const nt_i16 seen = nt_lanes_within(at, low, high);
+            weight = nt_only(weight, seen);
+            scale = nt_only(scale, seen);
+        }
+        sum += weight;
+        largest = nt_larger(largest, weight * scale);
+        nt_put(scores + at, weight * scale);
+    }
+    const float highest = nt_largest_lane(largest);
+    const nt_v16 inverse = nt_splat(highest > NT_LEAST_STEP ? NT_WEIGHT_STEPS / highest : 0);
+    *step = highest * (1 / NT_WEIGHT_STEPS);
+    for (int tile = tiles->first; tile < tiles->last; tile++) {
+        const nt_i16 steps = nt_nearest(nt_load(scores + tile * 16) * inverse);
+        nt_put_weight_steps((nt_quad *)(void *)scores + tile * 4, steps);
+    }
+    return nt_fold(sum);
+}
+
+// The weights of a group's rows, and how the chunk is folded into the group's maxima and totals.
+static nt_fold_factors nt_weigh(const nt_attention_cut *cut, const nt_pass *pass, const nt_tiles *tiles, int64_t chunk,
+                                int64_t group, nt_attention_memory *memory) {
+    const int first = pass->groups[group], rows = pass->groups[group + 1] - first;
+    const int32_t base = (int32_t)(chunk * NT_CHUNK);
+    int low[NT_GROUP_ROWS], high[NT_GROUP_ROWS];
+    float highest[16] = {0}, sums[16] = {0}, steps[16] = {0};
+    for (int r = 0; r < rows; r++) {
+        const int32_t start = memory->starts[first + r] - base, end = memory->ends[first + r] - base;
+        low[r] = start < 0 ? 0 : start < NT_CHUNK ? start : NT_CHUNK;
+        high[r] = end > NT_CHUNK ? NT_CHUNK : end > low[r] ? end : low[r];
+        highest[r] = nt_largest_score(memory->scores + r * NT_SCORE_STRIDE, low[r], high[r]);
+    }
+    for (int r = 0; r < rows; r++) {
+        float *scores = memory->scores + r * NT_SCORE_STRIDE;
+        sums[r] = cut->cache->type == NT_BF16
+                      ? nt_bf16_weights(scores, tiles, low[r], high[r], highest[r])
+                      : nt_q8_weights(scores, tiles, low[r], high[r], highest[r], cut->layout.value_scales, &steps[r]);
+    }
+    float *maxima = memory->maxima + group * 16, *totals = memory->totals + group * 16;
+    const nt_v16 before = nt_load(maxima), fresh = nt_load(highest), now = nt_larger(before, fresh);
+    const nt_fold_factors fold = {nt_power(before - now), nt_power(fresh - now), nt_load(steps)};
+    nt_put(maxima, now);
+    nt_put(totals, nt_fma(nt_load(totals), fold.old, nt_load(sums) * fold.fresh));
+    return fold;
+}
+
+#define NT_CASE(count, call)   \
+    case count: {              \
+        enum { rows = count }; \
+        call;                  \
+        break;                 \
+    }
+#if defined(NT_HAS_512) || defined(NT_HAS_512_FLOATS)
+#define NT_BF16_CASES(call)                                                                               \
+    NT_CASE(1, call) NT_CASE(2, call) NT_CASE(3, call) NT_CASE(4, call) NT_CASE(5, call) NT_CASE(6, call) \
+    NT_CASE(7, call) NT_CASE(8, call) NT_CASE(9, call) NT_CASE(10, call) NT_CASE(11, call) NT_CASE(12, call)
+#define NT_Q8_CASES(call) \
+    NT_CASE(1, call) NT_CASE(2, call) NT_CASE(3, call) NT_CASE(4, call) NT_CASE(5, call) NT_CASE(6, call) NT_CASE(7, call)
+#else
+#define NT_BF16_CASES(call) NT_CASE(1, call) NT_CASE(2, call) NT_CASE(3, call) NT_CASE(4, call)
+#define NT_Q8_CASES(call) NT_BF16_CASES(call)
+#endif
+
+static void nt_scores(const nt_attention_cut *cut, const nt_tiles *tiles, int tile, int row_count, int64_t group,
+                      nt_attention_memory *memory) {
+    const int64_t padded = cut->layout.padded_dimension, pairs = (cut->cache->head_dimension + 1) / 2;
+    if (cut->cache->type == NT_BF16) {
+        const nt_pair *queries = (nt_pair *)memory->queries + group * padded / 2 * NT_GROUP_ROWS;
+        switch (row_count) { NT_BF16_CASES(nt_bf16_scores(rows, tiles, tile, pairs, queries, memory->scores)) }
+    } else {
+        const nt_q8_queries queries = {(nt_quad *)memory->queries + group * padded / 4 * NT_GROUP_ROWS,
+                                       memory->query_steps + group * NT_GROUP_ROWS,
+                                       memory->query_offsets + group * (cut->width / NT_KEY_GROUP) * NT_GROUP_ROWS};
+        switch (row_count) { NT_Q8_CASES(nt_q8_scores(rows, tiles, tile, &cut->layout, &queries, memory->scores)) }
+    }
+}
+
+static void nt_values(const nt_attention_cut *cut, const nt_tiles *tiles, const nt_tiles *next, int64_t start,
+                      int row_count, const nt_fold_factors *fold, const float *weights, float *sums) {
+    const int64_t padded = cut->layout.padded_dimension, width = cut->width;
+    if (cut->cache->type == NT_BF16)
+        switch (row_count) {
+            NT_BF16_CASES(nt_bf16_values(rows, tiles, next, start, padded, weights, fold, sums, width))
+        }
+    else
+        switch (row_count) {
+            NT_Q8_CASES(nt_q8_values(rows, tiles, next, start, padded, weights, fold, sums, width))
+        }
+}
+
+// Keys that nobody has sent for yet.
+NT_INLINE void nt_prefetch_keys(const nt_attention_cut *cut, const nt_tiles *tiles, int tile) {
+    if (tile >= tiles->last) return;
+    for (size_t i = 0; i < cut->layout.values; i += 64) __builtin_prefetch(tiles->keys[tile] + i, 0, 2);
+}
+
+static void nt_attend_chunk(const nt_attention_cut *cut, const nt_pass *pass, int64_t chunk, const nt_tiles *tiles,
+                            const nt_tiles *next, int is_first, nt_attention_memory *memory) {
+    for (int64_t g = 0; g < pass->group_count; g++) {
+        const int first = pass->groups[g], rows = pass->groups[g + 1] - first;
+        for (int tile = tiles->first; tile < tiles->last; tile += NT_WIDE) {
+            if (is_first && g == 0)
+                for (int w = 0; w < NT_WIDE; w++) nt_prefetch_keys(cut, tiles, tile + NT_WIDE + w);
+            nt_scores(cut, tiles, tile, rows, g, memory);
+        }
+        const nt_fold_factors fold = nt_weigh(cut, pass, tiles, chunk, g, memory);
+        for (int64_t d = 0; d < cut->layout.padded_dimension; d += NT_WIDE * 16)
+            nt_values(cut, tiles, next, d, rows, &fold, memory->scores, memory->sums + first * cut->width);
+    }
+}
+
+NT_INLINE void nt_put_scaled(float *out, const float *sums, float scale, int64_t dimension) {
+    int64_t d = 0;
+    for (; d + 16 <= dimension; d += 16) nt_put(out + d, nt_load(sums + d) * nt_splat(scale));
+    for (; d < dimension; d++) out[d] = sums[d] * scale;
+}
+
+// Sums over the total of their weights.
+static void nt_finish(const nt_attention_cut *cut, const nt_pass *pass, const nt_attention_memory *memory) {
+    const nt_attention_plan *plan = cut->plan;
+    const int64_t dimension = cut->cache->head_dimension;
+    nt_row row = nt_first_row(cut, pass);
+    for (int g = 0, index = 0; g < pass->group_count; g++) {
+        const nt_v16 scales = nt_splat(1.0f) / nt_load(memory->totals + g * 16);
+        for (int slot = 0; index < pass->groups[g + 1]; slot++, index++, nt_next_row(cut, &row)) {
+            float *out = plan->out + row.token * plan->out_stride + nt_query_head(cut, pass, row) * dimension;
+            nt_put_scaled(out, memory->sums + index * cut->width, scales[slot], dimension);
+        }
+    }
+}
+
+// The place of a row's partial result of a chunk.
+NT_INLINE float *nt_partial(const nt_attention_cut *cut, int64_t token, int64_t head, int64_t chunk) {
+    const int64_t row = token * cut->plan->query_head_count + head;
+    return cut->plan->partials + (row * cut->chunk_count + chunk) * (NT_PARTIAL_HEAD + cut->width);
+}
+
+static void nt_keep_partials(const nt_attention_cut *cut, const nt_pass *pass, int64_t chunk,
+                             const nt_attention_memory *memory) {
+    nt_row row = nt_first_row(cut, pass);
+    for (int g = 0, index = 0; g < pass->group_count; g++) {
+        for (int slot = 0; index < pass->groups[g + 1]; slot++, index++, nt_next_row(cut, &row)) {
+            float *partial = nt_partial(cut, row.token, nt_query_head(cut, pass, row), chunk);
+            partial[0] = memory->maxima[g * 16 + slot];
+            partial[1] = memory->totals[g * 16 + slot];
+            memcpy(partial + NT_PARTIAL_HEAD, memory->sums + index * cut->width, (size_t)cut->width * sizeof(float));
+        }
+    }
+}
+
+// The pass over its chunks, or over `only` one of them, whose result is then kept. `after`: the tiles that the thread reads next,
+// or NULL.
+static void nt_run_pass(const nt_attention_cut *cut, nt_pass *pass, int64_t only, const nt_tiles *after,
+                        nt_attention_memory *memory) {
+    const int64_t first = only >= 0 ? only : pass->start / NT_CHUNK;
+    const int64_t last = only >= 0 ? only : (pass->end - 1) / NT_CHUNK;
+    nt_form_groups(cut, pass);
+    nt_load_queries(cut, pass, memory);
+    for (int i = 0; i < pass->group_count * 16; i += 16) {
+        nt_put(memory->maxima + i, nt_splat(NT_NOWHERE));
+        nt_put(memory->totals + i, (nt_v16){0});
+    }
+    memset(memory->sums, 0, (size_t)(pass->row_count * cut->width) * sizeof(float));
+    nt_tiles tiles = nt_find_tiles(cut, pass, first);
+    for (int64_t chunk = first; chunk <= last; chunk++) {
+        const nt_tiles next = chunk < last ? nt_find_tiles(cut, pass, chunk + 1) : after ? *after : tiles;
+        const int64_t count = pass->end - chunk * NT_CHUNK;
+        if (count < NT_CHUNK && count % NT_TILE_POSITIONS && cut->cache->type == NT_BF16)
+            nt_clear_last_values(cut, &tiles, count % NT_TILE_POSITIONS, memory->last_values);
+        nt_attend_chunk(cut, pass, chunk, &tiles, &next, chunk == first, memory);
+        tiles = next;
+    }
+    if (only >= 0)
+        nt_keep_partials(cut, pass, only, memory);
+    else
+        nt_finish(cut, pass, memory);
+}
