@@ -128,24 +128,34 @@ static void nt_put_part(nt_layout layout, const nt_part *part, uint8_t *panel, i
     for (int j = 0; j < layout.bits; j++) memcpy(block + nt_plane_offset(layout, j) + n * 4, &part->plane[j], 4);
 }
 
-static void nt_put_float(uint32_t type, const char *row, int64_t k, uint8_t *panel, int n) {
-    if (type == NT_F32) {
-        memcpy(panel + (k * NT_PANEL + n) * 4, row + k * 4, 4);
-        return;
-    }
-    uint16_t bits;
-    memcpy(&bits, row + k * 2, 2);
-    if (type == NT_BF16) bits = nt_sizable(bits);
-    memcpy(panel + (type == NT_F16 ? k * NT_PANEL + n : k / 2 * NT_PANEL * 2 + n * 2 + k % 2) * 2, &bits, 2);
+// Two bfloats, or one and zero.
+static inline void nt_put_pair(const char *weights, int is_whole, uint8_t *place) {
+    uint16_t first, second = 0;
+    memcpy(&first, weights, 2);
+    if (is_whole) memcpy(&second, weights + 2, 2);
+    const uint32_t pair = (uint32_t)nt_sizable(second) << 16 | nt_sizable(first);
+    memcpy(place, &pair, 4);
 }
 
-// Columns that are packed for all outputs before the next: what they fill stays in the first-level cache.
-enum { NT_PACKED_AT_ONCE = 64 };
+// Columns first ..< last of one output; `last` is even but for the matrix's last.
+static void nt_put_floats(uint32_t type, const char *row, int64_t first, int64_t last, uint8_t *panel, int n) {
+    if (type == NT_F32) {
+        for (int64_t k = first; k < last; k++) memcpy(panel + (k * NT_PANEL + n) * 4, row + k * 4, 4);
+    } else if (type == NT_F16) {
+        for (int64_t k = first; k < last; k++) memcpy(panel + (k * NT_PANEL + n) * 2, row + k * 2, 2);
+    } else {
+        for (int64_t k = first; k < last; k += 2) nt_put_pair(row + k * 2, k + 1 < last, panel + (k / 2 * NT_PANEL + n) * 4);
+    }
+}
+
+// Columns that are packed for all outputs before the next: a row is read in long runs, and what they fill stays in the
+// second-level cache.
+enum { NT_PACKED_AT_ONCE = 1024 };
 
 static void nt_pack_panel(const nt_matrix *w, int64_t first, uint8_t *panel, size_t panel_bytes) {
     const nt_layout layout = nt_layout_of(w->type);
     const int outputs = w->rows - first < NT_PANEL ? (int)(w->rows - first) : NT_PANEL;
-    if (outputs < NT_PANEL || w->columns % 2) memset(panel, 0, panel_bytes);
+    if (outputs < NT_PANEL) memset(panel, 0, panel_bytes);
     for (int64_t start = 0; start < w->columns; start += NT_PACKED_AT_ONCE) {
         const int64_t end = start + NT_PACKED_AT_ONCE < w->columns ? start + NT_PACKED_AT_ONCE : w->columns;
         for (int n = 0; n < outputs; n++) {
@@ -157,7 +167,7 @@ static void nt_pack_panel(const nt_matrix *w, int64_t first, uint8_t *panel, siz
                     nt_put_part(layout, &part, panel, b, n);
                 }
             } else {
-                for (int64_t k = start; k < end; k++) nt_put_float(w->type, row, k, panel, n);
+                nt_put_floats(w->type, row, start, end, panel, n);
             }
         }
     }

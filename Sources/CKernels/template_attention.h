@@ -17,6 +17,40 @@ typedef struct {
     int first, last;
 } nt_tiles;
 
+// What is being sent for: the tiles of the chunk that comes next, a line at a time, in the order in which they lie in memory. Blocks
+// lie anywhere, so the processor's own prefetching does not find them; and requests that come in bursts are dropped.
+typedef struct {
+    const nt_tiles *tiles;
+    int tile, last;
+    // NULL when all has been sent for.
+    const char *line, *end;
+    size_t tile_bytes;
+} nt_ahead;
+
+// By value: what has an address would not stay in registers.
+static nt_ahead nt_next_tile_ahead(nt_ahead ahead) {
+    if (ahead.tile < ahead.last) ahead.tile++;
+    ahead.line = ahead.tile < ahead.last ? ahead.tiles->keys[ahead.tile] : NULL;
+    ahead.end = ahead.line ? ahead.line + ahead.tile_bytes : NULL;
+    return ahead;
+}
+
+NT_INLINE void nt_send_for_line(nt_ahead *ahead) {
+    if (!ahead->line) return;
+    __builtin_prefetch(ahead->line, 0, 2);
+    ahead->line += 64;
+    if (__builtin_expect(ahead->line == ahead->end, 0)) *ahead = nt_next_tile_ahead(*ahead);
+}
+
+// The next lines, of which a tile has a multiple; where there are none, some that are at hand.
+NT_INLINE const char *nt_take_lines(nt_ahead *ahead, int count, const char *at_hand) {
+    const char *lines = ahead->line;
+    if (!lines) return at_hand;
+    ahead->line += count * 64;
+    if (__builtin_expect(ahead->line == ahead->end, 0)) *ahead = nt_next_tile_ahead(*ahead);
+    return lines;
+}
+
 // The tile `beside` places on, or where there is none the same again.
 NT_INLINE int nt_tile_beside(const nt_tiles *tiles, int tile, int beside) {
     return tile + beside < tiles->last ? tile + beside : tile;

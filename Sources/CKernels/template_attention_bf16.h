@@ -52,26 +52,25 @@ NT_INLINE void nt_put_bf16_query(const float *query, int64_t dimension, nt_v16 s
     }
 }
 
-// Scores of `rows` rows for the positions of one tile, or of two. Meanwhile the values of these tiles are on their way.
+// Scores of `rows` rows for the positions of one tile, or of two.
 NT_INLINE void nt_bf16_scores(const int rows, const nt_tiles *tiles, int tile, int64_t pairs, const nt_pair *queries,
-                              float *scores) {
-    const char *keys[NT_WIDE], *values[NT_WIDE];
+                              float *scores, nt_ahead *ahead) {
+    const char *keys[NT_WIDE];
     nt_v16 sums[NT_GROUP_ROWS][NT_WIDE];
-    for (int w = 0; w < NT_WIDE; w++) {
-        keys[w] = tiles->keys[nt_tile_beside(tiles, tile, w)];
-        values[w] = tiles->values[nt_tile_beside(tiles, tile, w)];
-    }
+    for (int w = 0; w < NT_WIDE; w++) keys[w] = tiles->keys[nt_tile_beside(tiles, tile, w)];
+    nt_ahead sent = *ahead;
 #pragma unroll
     for (int r = 0; r < rows; r++)
         for (int w = 0; w < NT_WIDE; w++) sums[r][w] = (nt_v16){0};
     for (int64_t start = 0; start < pairs; start += 8, queries += NT_GROUP_ROWS * 8) {
         const int64_t count = pairs - start < 8 ? pairs - start : 8;
+        const char *lines = nt_take_lines(&sent, 8 * NT_WIDE, keys[0]);
 #pragma clang loop unroll_count(2)
         for (int64_t k = 0; k < count; k++) {
             nt_pairs key[NT_WIDE];
             for (int w = 0; w < NT_WIDE; w++) {
                 key[w] = nt_load_pairs(keys[w] + (start + k) * 64);
-                __builtin_prefetch(values[w] + (start + k) * 64, 0, 2);
+                __builtin_prefetch(lines + (k * NT_WIDE + w) * 64, 0, 2);
             }
 #pragma unroll
             for (int r = 0; r < rows; r++) {
@@ -84,27 +83,27 @@ NT_INLINE void nt_bf16_scores(const int rows, const nt_tiles *tiles, int tile, i
     for (int r = 0; r < rows; r++)
         for (int w = 0; w < NT_WIDE; w++)
             nt_put(scores + r * NT_SCORE_STRIDE + (tile + w) * NT_TILE_POSITIONS, sums[r][w]);
+    *ahead = sent;
 }
 
-// sums = sums * fold->old + (weighted values of the chunk) * fold->new, for NT_WIDE * 16 dimensions from `start`. Meanwhile
-// the keys of the next chunk are on their way.
-NT_INLINE void nt_bf16_values(const int rows, const nt_tiles *tiles, const nt_tiles *next, int64_t start,
-                              int64_t padded, const float *weights, const nt_fold_factors *fold, float *sums,
-                              int64_t width) {
+// sums = sums * fold->old + (weighted values of the chunk) * fold->new, for NT_WIDE * 16 dimensions from `start`.
+NT_INLINE void nt_bf16_values(const int rows, const nt_tiles *tiles, int64_t start, int64_t padded, const float *weights,
+                              const nt_fold_factors *fold, float *sums, int64_t width, nt_ahead *ahead) {
     nt_v16 chunk[NT_GROUP_ROWS][NT_WIDE];
     int64_t column[NT_WIDE];
     for (int w = 0; w < NT_WIDE; w++) column[w] = (start + w * 16 < padded ? start + w * 16 : start) * 4;
 #pragma unroll
     for (int r = 0; r < rows; r++)
         for (int w = 0; w < NT_WIDE; w++) chunk[r][w] = (nt_v16){0};
+    nt_ahead sent = *ahead;
     for (int tile = tiles->first; tile < tiles->last; tile++) {
-        const char *values = tiles->values[tile], *ahead = next->keys[tile] + start * 32;
+        const char *values = tiles->values[tile], *lines = nt_take_lines(&sent, 8 * NT_WIDE, values);
 #pragma clang loop unroll_count(2)
         for (int k = 0; k < NT_TILE_POSITIONS / 2; k++) {
             nt_pairs value[NT_WIDE];
             for (int w = 0; w < NT_WIDE; w++) {
                 value[w] = nt_load_pairs(values + k * padded * 4 + column[w]);
-                __builtin_prefetch(ahead + (k * NT_WIDE + w) * 64, 0, 2);
+                __builtin_prefetch(lines + (k * NT_WIDE + w) * 64, 0, 2);
             }
 #pragma unroll
             for (int r = 0; r < rows; r++) {
@@ -116,4 +115,5 @@ NT_INLINE void nt_bf16_values(const int rows, const nt_tiles *tiles, const nt_ti
 #pragma unroll
     for (int r = 0; r < rows; r++)
         for (int w = 0; w < NT_WIDE; w++) nt_fold_in(sums + r * width + start + w * 16, chunk[r][w], fold, r);
+    *ahead = sent;
 }

@@ -4,6 +4,7 @@ typedef struct {
     int64_t token, first_row, row_count, kv_head;
     // Positions that the rows see, all together.
     int64_t start, end;
+    int64_t first_chunk, last_chunk;
     const int32_t *table;
     // Groups of rows that the kernels compute at once: group g is rows groups[g] ..< groups[g + 1].
     int group_count;
@@ -56,8 +57,6 @@ static nt_tiles nt_find_tiles(const nt_attention_cut *cut, const nt_pass *pass, 
         within = 0;
         block++;
     }
-    for (int tile = 0; tile < NT_CHUNK_TILES; tile++)
-        if (tile < tiles.first || tile >= tiles.last) tiles.keys[tile] = tiles.keys[tiles.first];
     return tiles;
 }
 
@@ -194,51 +193,65 @@ static nt_fold_factors nt_weigh(const nt_attention_cut *cut, const nt_pass *pass
 #endif
 
 static void nt_scores(const nt_attention_cut *cut, const nt_tiles *tiles, int tile, int row_count, int64_t group,
-                      nt_attention_memory *memory) {
+                      nt_attention_memory *memory, nt_ahead *ahead) {
     const int64_t padded = cut->layout.padded_dimension, pairs = (cut->cache->head_dimension + 1) / 2;
     if (cut->cache->type == NT_BF16) {
         const nt_pair *queries = (nt_pair *)memory->queries + group * padded / 2 * NT_GROUP_ROWS;
-        switch (row_count) { NT_BF16_CASES(nt_bf16_scores(rows, tiles, tile, pairs, queries, memory->scores)) }
+        switch (row_count) { NT_BF16_CASES(nt_bf16_scores(rows, tiles, tile, pairs, queries, memory->scores, ahead)) }
     } else {
         const nt_q8_queries queries = {(nt_quad *)memory->queries + group * padded / 4 * NT_GROUP_ROWS,
                                        memory->query_steps + group * NT_GROUP_ROWS,
                                        memory->query_offsets + group * (cut->width / NT_KEY_GROUP) * NT_GROUP_ROWS};
-        switch (row_count) { NT_Q8_CASES(nt_q8_scores(rows, tiles, tile, &cut->layout, &queries, memory->scores)) }
+        switch (row_count) {
+            NT_Q8_CASES(nt_q8_scores(rows, tiles, tile, &cut->layout, &queries, memory->scores, ahead))
+        }
     }
 }
 
-static void nt_values(const nt_attention_cut *cut, const nt_tiles *tiles, const nt_tiles *next, int64_t start,
-                      int row_count, const nt_fold_factors *fold, const float *weights, float *sums) {
+static void nt_values(const nt_attention_cut *cut, const nt_tiles *tiles, int64_t start, int row_count,
+                      const nt_fold_factors *fold, const float *weights, float *sums, nt_ahead *ahead) {
     const int64_t padded = cut->layout.padded_dimension, width = cut->width;
     if (cut->cache->type == NT_BF16)
         switch (row_count) {
-            NT_BF16_CASES(nt_bf16_values(rows, tiles, next, start, padded, weights, fold, sums, width))
+            NT_BF16_CASES(nt_bf16_values(rows, tiles, start, padded, weights, fold, sums, width, ahead))
         }
     else
         switch (row_count) {
-            NT_Q8_CASES(nt_q8_values(rows, tiles, next, start, padded, weights, fold, sums, width))
+            NT_Q8_CASES(nt_q8_values(rows, tiles, start, padded, weights, fold, sums, width, ahead))
         }
 }
 
-// Keys that nobody has sent for yet.
-NT_INLINE void nt_prefetch_keys(const nt_attention_cut *cut, const nt_tiles *tiles, int tile) {
+// A tile that nobody has sent for yet.
+NT_INLINE void nt_send_for_tile(const nt_attention_cut *cut, const nt_tiles *tiles, int tile) {
     if (tile >= tiles->last) return;
-    for (size_t i = 0; i < cut->layout.values; i += 64) __builtin_prefetch(tiles->keys[tile] + i, 0, 2);
+    for (size_t i = 0; i < cut->layout.tile_bytes; i += 64) __builtin_prefetch(tiles->keys[tile] + i, 0, 2);
 }
 
-static void nt_attend_chunk(const nt_attention_cut *cut, const nt_pass *pass, int64_t chunk, const nt_tiles *tiles,
-                            const nt_tiles *next, int is_first, nt_attention_memory *memory) {
+NT_INLINE nt_ahead nt_look_ahead(const nt_attention_cut *cut, const nt_tiles *tiles) {
+    nt_ahead ahead = {.tiles = tiles, .tile_bytes = cut->layout.tile_bytes};
+    if (tiles) {
+        ahead.tile = tiles->first - 1;
+        ahead.last = tiles->last;
+    }
+    return nt_next_tile_ahead(ahead);
+}
+
+// `sent`: the first tile that nobody sent for. Returns the same of the next chunk.
+static int nt_attend_chunk(const nt_attention_cut *cut, const nt_pass *pass, int64_t chunk, const nt_tiles *tiles,
+                           int sent, const nt_tiles *next, nt_attention_memory *memory) {
+    nt_ahead ahead = nt_look_ahead(cut, next);
     for (int64_t g = 0; g < pass->group_count; g++) {
         const int first = pass->groups[g], rows = pass->groups[g + 1] - first;
         for (int tile = tiles->first; tile < tiles->last; tile += NT_WIDE) {
-            if (is_first && g == 0)
-                for (int w = 0; w < NT_WIDE; w++) nt_prefetch_keys(cut, tiles, tile + NT_WIDE + w);
-            nt_scores(cut, tiles, tile, rows, g, memory);
+            for (int w = NT_WIDE; w < 2 * NT_WIDE && g == 0; w++)
+                if (tile + w >= sent) nt_send_for_tile(cut, tiles, tile + w);
+            nt_scores(cut, tiles, tile, rows, g, memory, &ahead);
         }
         const nt_fold_factors fold = nt_weigh(cut, pass, tiles, chunk, g, memory);
         for (int64_t d = 0; d < cut->layout.padded_dimension; d += NT_WIDE * 16)
-            nt_values(cut, tiles, next, d, rows, &fold, memory->scores, memory->sums + first * cut->width);
+            nt_values(cut, tiles, d, rows, &fold, memory->scores, memory->sums + first * cut->width, &ahead);
     }
+    return ahead.tile;
 }
 
 NT_INLINE void nt_put_scaled(float *out, const float *sums, float scale, int64_t dimension) {
@@ -280,12 +293,10 @@ static void nt_keep_partials(const nt_attention_cut *cut, const nt_pass *pass, i
     }
 }
 
-// The pass over its chunks, or over `only` one of them, whose result is then kept. `after`: the tiles that the thread reads next,
-// or NULL.
-static void nt_run_pass(const nt_attention_cut *cut, nt_pass *pass, int64_t only, const nt_tiles *after,
-                        nt_attention_memory *memory) {
-    const int64_t first = only >= 0 ? only : pass->start / NT_CHUNK;
-    const int64_t last = only >= 0 ? only : (pass->end - 1) / NT_CHUNK;
+// `sent`: the first tile of the pass that nobody sent for; `after`: the tiles that the thread reads next, or NULL. Returns
+// the first of these that nobody sent for.
+static int nt_run_pass(const nt_attention_cut *cut, nt_pass *pass, int sent, const nt_tiles *after,
+                       nt_attention_memory *memory) {
     nt_form_groups(cut, pass);
     nt_load_queries(cut, pass, memory);
     for (int i = 0; i < pass->group_count * 16; i += 16) {
@@ -293,17 +304,19 @@ static void nt_run_pass(const nt_attention_cut *cut, nt_pass *pass, int64_t only
         nt_put(memory->totals + i, (nt_v16){0});
     }
     memset(memory->sums, 0, (size_t)(pass->row_count * cut->width) * sizeof(float));
-    nt_tiles tiles = nt_find_tiles(cut, pass, first);
-    for (int64_t chunk = first; chunk <= last; chunk++) {
-        const nt_tiles next = chunk < last ? nt_find_tiles(cut, pass, chunk + 1) : after ? *after : tiles;
+    nt_tiles tiles = nt_find_tiles(cut, pass, pass->first_chunk), next;
+    for (int64_t chunk = pass->first_chunk; chunk <= pass->last_chunk; chunk++) {
+        const int has_next = chunk < pass->last_chunk;
+        if (has_next) next = nt_find_tiles(cut, pass, chunk + 1);
         const int64_t count = pass->end - chunk * NT_CHUNK;
         if (count < NT_CHUNK && count % NT_TILE_POSITIONS && cut->cache->type == NT_BF16)
             nt_clear_last_values(cut, &tiles, count % NT_TILE_POSITIONS, memory->last_values);
-        nt_attend_chunk(cut, pass, chunk, &tiles, &next, chunk == first, memory);
-        tiles = next;
+        sent = nt_attend_chunk(cut, pass, chunk, &tiles, sent, has_next ? &next : after, memory);
+        if (has_next) tiles = next;
     }
-    if (only >= 0)
-        nt_keep_partials(cut, pass, only, memory);
+    if (cut->chunk_count > 0)
+        nt_keep_partials(cut, pass, pass->first_chunk, memory);
     else
         nt_finish(cut, pass, memory);
+    return sent;
 }

@@ -137,17 +137,16 @@ NT_INLINE void nt_put_q8_query(const float *query, int64_t dimension, nt_v16 sca
 
 // As nt_bf16_scores. A score is the sum over groups of 32 elements of (exact sum) * (the key's scale), then times the query's.
 NT_INLINE void nt_q8_scores(const int rows, const nt_tiles *tiles, int tile, const nt_cache_layout *layout,
-                            const nt_q8_queries *queries, float *scores) {
+                            const nt_q8_queries *queries, float *scores, nt_ahead *ahead) {
+    nt_ahead sent = *ahead;
     const int64_t quads = layout->padded_dimension / 4;
     for (int64_t start = 0, group = 0; start < quads; start += NT_KEY_GROUP / 4, group++) {
         const int64_t end = start + NT_KEY_GROUP / 4 < quads ? start + NT_KEY_GROUP / 4 : quads;
-        const char *keys[NT_WIDE], *values[NT_WIDE];
+        const char *keys[NT_WIDE];
         nt_quad_sum sums[NT_Q8_ROWS][NT_WIDE];
         nt_v16 scale[NT_WIDE];
         for (int w = 0; w < NT_WIDE; w++) {
-            const int beside = nt_tile_beside(tiles, tile, w);
-            keys[w] = tiles->keys[beside];
-            values[w] = tiles->values[beside];
+            keys[w] = tiles->keys[nt_tile_beside(tiles, tile, w)];
             scale[w] = nt_load_bfloats(keys[w] + layout->key_scales + group * 32);
         }
 #pragma unroll
@@ -156,10 +155,8 @@ NT_INLINE void nt_q8_scores(const int rows, const nt_tiles *tiles, int tile, con
         for (int64_t k = start; k < end; k++) {
             const nt_quad *query = queries->elements + k / 4 * NT_GROUP_ROWS * 4 + k % 4;
             nt_quads key[NT_WIDE];
-            for (int w = 0; w < NT_WIDE; w++) {
-                key[w] = nt_load_keys(keys[w] + k * 64);
-                __builtin_prefetch(values[w] + k * 64, 0, 2);
-            }
+            for (int w = 0; w < NT_WIDE; w++) key[w] = nt_load_keys(keys[w] + k * 64);
+            for (int i = 0; i < NT_WIDE + 1; i++) nt_send_for_line(&sent);
 #pragma unroll
             for (int r = 0; r < rows; r++) {
                 for (int w = 0; w < NT_WIDE; w++) sums[r][w] = nt_add_keys(sums[r][w], key[w], query + r * 4);
@@ -175,11 +172,13 @@ NT_INLINE void nt_q8_scores(const int rows, const nt_tiles *tiles, int tile, con
             }
         }
     }
+    *ahead = sent;
 }
 
 // As nt_bf16_values; fold->step is what a step of the row's weights is worth.
-NT_INLINE void nt_q8_values(const int rows, const nt_tiles *tiles, const nt_tiles *next, int64_t start, int64_t padded,
-                            const float *weights, const nt_fold_factors *fold, float *sums, int64_t width) {
+NT_INLINE void nt_q8_values(const int rows, const nt_tiles *tiles, int64_t start, int64_t padded, const float *weights,
+                            const nt_fold_factors *fold, float *sums, int64_t width, nt_ahead *ahead) {
+    nt_ahead sent = *ahead;
     nt_quad_sum chunk[NT_Q8_ROWS][NT_WIDE];
     int64_t column[NT_WIDE];
     for (int w = 0; w < NT_WIDE; w++) column[w] = (start + w * 16 < padded ? start + w * 16 : start) * 4;
@@ -187,14 +186,12 @@ NT_INLINE void nt_q8_values(const int rows, const nt_tiles *tiles, const nt_tile
     for (int r = 0; r < rows; r++)
         for (int w = 0; w < NT_WIDE; w++) chunk[r][w] = nt_start_sum(0);
     for (int tile = tiles->first; tile < tiles->last; tile++) {
-        const char *values = tiles->values[tile], *ahead = next->keys[tile] + start * 16;
+        const char *values = tiles->values[tile];
 #pragma clang loop unroll_count(2)
         for (int k = 0; k < NT_TILE_POSITIONS / 4; k++) {
             nt_quads value[NT_WIDE];
-            for (int w = 0; w < NT_WIDE; w++) {
-                value[w] = nt_load_values(values + k * padded * 4 + column[w]);
-                __builtin_prefetch(ahead + (k * NT_WIDE + w) * 64, 0, 2);
-            }
+            for (int w = 0; w < NT_WIDE; w++) value[w] = nt_load_values(values + k * padded * 4 + column[w]);
+            for (int i = 0; i < NT_WIDE + 1; i++) nt_send_for_line(&sent);
 #pragma unroll
             for (int r = 0; r < rows; r++) {
                 const nt_quad *x = (const nt_quad *)(const void *)(weights + r * NT_SCORE_STRIDE) + tile * 4 + k;
@@ -206,4 +203,5 @@ NT_INLINE void nt_q8_values(const int rows, const nt_tiles *tiles, const nt_tile
     for (int r = 0; r < rows; r++)
         for (int w = 0; w < NT_WIDE; w++)
             nt_fold_in(sums + r * width + start + w * 16, nt_value_sum(chunk[r][w]) * nt_splat(fold->step[r]), fold, r);
+    *ahead = sent;
 }

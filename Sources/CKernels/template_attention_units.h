@@ -22,8 +22,7 @@ NT_INLINE nt_attention_unit nt_unit_at(const nt_attention_cut *cut, int64_t inde
     return unit;
 }
 
-// Tokens from `token` that are of one row, one after the other, and lie in the unit; at most so many that they are rows of
-// one pass, but at least one.
+// Tokens from `token` that are of one row, one after the other, and lie in the unit.
 NT_INLINE nt_pass nt_pass_at(const nt_attention_cut *cut, const nt_attention_unit *unit, int64_t token) {
     const nt_attention_plan *plan = cut->plan;
     const int32_t row = plan->token_rows[token];
@@ -31,7 +30,7 @@ NT_INLINE nt_pass nt_pass_at(const nt_attention_cut *cut, const nt_attention_uni
     while (last < unit->last_token && plan->token_rows[last] == row &&
            plan->positions[last] == plan->positions[last - 1] + 1)
         last++;
-    return (nt_pass){
+    nt_pass pass = {
         .token = token,
         .row_count = (last - token) * cut->group,
         .kv_head = unit->kv_head,
@@ -39,22 +38,25 @@ NT_INLINE nt_pass nt_pass_at(const nt_attention_cut *cut, const nt_attention_uni
         .end = plan->positions[last - 1] + 1,
         .table = plan->block_tables + plan->block_table_starts[row],
     };
+    pass.first_chunk = pass.start / NT_CHUNK;
+    pass.last_chunk = (pass.end - 1) / NT_CHUNK;
+    return pass;
 }
 
-// What the thread reads after unit `index`.
-NT_INLINE nt_tiles nt_tiles_of(const nt_attention_cut *cut, int64_t index) {
-    const nt_attention_unit unit = nt_unit_at(cut, index);
-    const nt_pass pass = nt_pass_at(cut, &unit, unit.first_token);
-    const int64_t first = pass.start / NT_CHUNK;
-    return nt_find_tiles(cut, &pass, unit.chunk > first && unit.chunk <= (pass.end - 1) / NT_CHUNK ? unit.chunk : first);
-}
+// The passes of units `index` ..< `last`, one after the other.
+typedef struct {
+    int64_t index, last;
+    nt_attention_unit unit;
+    int64_t token;
+    // What is left of tokens that have more rows than a pass.
+    nt_pass rest;
+} nt_passes;
 
-// Sends for the queries of a unit, and for the lines where its results go.
-NT_INLINE void nt_prefetch_unit(const nt_attention_cut *cut, int64_t index) {
+// What the next pass reads before it comes to the cache, and the lines where its results go.
+NT_INLINE void nt_send_for_queries(const nt_attention_cut *cut, const nt_pass *pass) {
     const nt_attention_plan *plan = cut->plan;
-    const nt_attention_unit unit = nt_unit_at(cut, index);
-    const int64_t count = cut->group * cut->cache->head_dimension, first = unit.kv_head * count;
-    for (int64_t token = unit.first_token; token < unit.last_token; token++) {
+    const int64_t count = cut->group * cut->cache->head_dimension, first = pass->kv_head * count;
+    for (int64_t token = pass->token; token < pass->token + pass->row_count / cut->group; token++) {
         for (int64_t i = 0; i < count; i += 16) {
             __builtin_prefetch(plan->queries + token * plan->q_stride + first + i, 0, 2);
             __builtin_prefetch(plan->out + token * plan->out_stride + first + i, 1, 2);
@@ -62,27 +64,43 @@ NT_INLINE void nt_prefetch_unit(const nt_attention_cut *cut, int64_t index) {
     }
 }
 
+// Of a unit that is one chunk, the passes that have it.
+static int nt_take_pass(const nt_attention_cut *cut, nt_passes *passes, nt_pass *pass) {
+    while (passes->rest.row_count == 0) {
+        if (passes->token >= passes->unit.last_token) {
+            if (passes->index == passes->last) return 0;
+            passes->unit = nt_unit_at(cut, passes->index++);
+            passes->token = passes->unit.first_token;
+        }
+        nt_pass next = nt_pass_at(cut, &passes->unit, passes->token);
+        passes->token += next.row_count / cut->group;
+        const int64_t chunk = passes->unit.chunk;
+        if (chunk >= 0) {
+            if (chunk < next.first_chunk || chunk > next.last_chunk) continue;
+            next.first_chunk = next.last_chunk = chunk;
+        }
+        passes->rest = next;
+        nt_send_for_queries(cut, &next);
+    }
+    *pass = passes->rest;
+    if (pass->row_count > NT_PASS_ROWS) pass->row_count = NT_PASS_ROWS;
+    passes->rest.first_row += pass->row_count;
+    passes->rest.row_count -= pass->row_count;
+    return 1;
+}
+
 static void nt_attend_units(const nt_attention_cut *cut, int64_t first, int64_t last, float *scratch) {
     nt_attention_memory memory;
     nt_attention_lay_out(&memory, scratch, cut->cache->head_dimension);
-    for (int64_t index = first; index < last; index++) {
-        const nt_attention_unit unit = nt_unit_at(cut, index);
-        nt_tiles after;
-        if (index + 1 < last) {
-            after = nt_tiles_of(cut, index + 1);
-            nt_prefetch_unit(cut, index + 1);
-        }
-        for (int64_t token = unit.first_token; token < unit.last_token;) {
-            nt_pass pass = nt_pass_at(cut, &unit, token);
-            const int64_t rows = pass.row_count, tokens = rows / cut->group;
-            token += tokens;
-            if (unit.chunk >= 0 && (unit.chunk < pass.start / NT_CHUNK || unit.chunk > (pass.end - 1) / NT_CHUNK))
-                continue;
-            for (; pass.first_row < rows; pass.first_row += NT_PASS_ROWS) {
-                pass.row_count = rows - pass.first_row < NT_PASS_ROWS ? rows - pass.first_row : NT_PASS_ROWS;
-                nt_run_pass(cut, &pass, unit.chunk, index + 1 < last ? &after : NULL, &memory);
-            }
-        }
+    nt_passes passes = {.index = first, .last = last};
+    nt_pass pass, next;
+    nt_tiles after;
+    int sent = 0;
+    for (int is_there = nt_take_pass(cut, &passes, &pass); is_there;) {
+        is_there = nt_take_pass(cut, &passes, &next);
+        if (is_there) after = nt_find_tiles(cut, &next, next.first_chunk);
+        sent = nt_run_pass(cut, &pass, sent, is_there ? &after : NULL, &memory);
+        pass = next;
     }
 }
 

@@ -22,39 +22,42 @@ final class PackedCase {
     ///   - bytes: the matrix as it lies in a file.
     ///   - activations: floats, `[rows, columns]`.
     init(_ type: ElementType, outputs: Int, columns: Int, bytes: [UInt8], activations: [Float], bias: [Float]) throws {
-        (self.type, self.bias) = (type, bias)
-        (self.outputs, self.columns, rows) = (outputs, columns, activations.count / columns)
-        kind = nt_packed_input(type.rawValue)
+        let rows = activations.count / columns
+        let kind = nt_packed_input(type.rawValue)
         let panelByteCount = nt_packed_panel_bytes(type.rawValue, Int64(columns))
-        panels = .allocate(byteCount: (outputs + 31) / 32 * panelByteCount, alignment: 64)
+        let rowByteCount = nt_row_bytes(kind, Int64(columns))
+        let panels = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: (outputs + 31) / 32 * panelByteCount, alignment: 64)
         // What packing does not write is found.
         panels.initializeMemory(as: UInt8.self, repeating: 0xA5)
-        let rowByteCount = nt_row_bytes(kind, Int64(columns))
-        input = .allocate(byteCount: rows * rowByteCount, alignment: 64)
+        let input = UnsafeMutableRawBufferPointer.allocate(byteCount: rows * rowByteCount, alignment: 64)
         var sums = [Float](repeating: 0, count: rows * outputs)
         let workers = try #require(nt_workers_create(2, 0, nil))
         defer { nt_workers_destroy(workers) }
+        for row in 0..<rows {
+            activations[(row * columns)...].withUnsafeBufferPointer {
+                nt_reference_convert(
+                    kind, $0.baseAddress, Int64(columns), input.baseAddress.map { $0 + row * rowByteCount })
+            }
+        }
         bytes.withUnsafeBytes { raw in
             var matrix = nt_matrix(
                 data: raw.baseAddress, type: type.rawValue, rows: Int64(outputs), columns: Int64(columns),
                 row_bytes: raw.count / outputs)
-            nt_pack(workers, &matrix, panels.baseAddress)
-            for row in 0..<rows {
-                activations[(row * columns)...].withUnsafeBufferPointer {
-                    nt_reference_convert(
-                        kind, $0.baseAddress, Int64(columns), input.baseAddress.map { $0 + row * rowByteCount })
-                }
-            }
             var view = nt_rows(
                 data: input.baseAddress, kind: kind, columns: Int64(columns), row_bytes: rowByteCount)
+            nt_pack(workers, &matrix, panels.baseAddress)
             nt_reference_project(&matrix, bias, &view, Int64(rows), &sums, Int64(outputs), NT_STORE)
         }
-        expected = sums
         packed = .allocate(capacity: 1)
         packed.initialize(
             to: nt_packed(
                 panels: panels.baseAddress, type: type.rawValue, rows: Int64(outputs), columns: Int64(columns),
                 panel_bytes: panelByteCount))
+        (self.type, self.bias, self.kind) = (type, bias, kind)
+        (self.outputs, self.columns, self.rows) = (outputs, columns, rows)
+        (self.panels, self.input) = (panels, input)
+        expected = sums
     }
 
     /// Random weights and activations, with rows that are mostly small, or nothing at all.
@@ -97,10 +100,11 @@ final class PackedCase {
                 nt_project(workers, &list, 1, &view, Int64(rows.count))
             }
         }
-        #expect(rows.indices.allSatisfy { index in
-            output[(index - rows.lowerBound) * stride + outputs..<(index - rows.lowerBound + 1) * stride]
-                .allSatisfy { $0 == untouched }
-        })
+        #expect(
+            rows.indices.allSatisfy { index in
+                output[(index - rows.lowerBound) * stride + outputs..<(index - rows.lowerBound + 1) * stride]
+                    .allSatisfy { $0 == untouched }
+            })
         return rows.indices.flatMap { index in
             output[(index - rows.lowerBound) * stride..<(index - rows.lowerBound) * stride + outputs]
         }

@@ -100,7 +100,8 @@ struct PackedInvarianceTests {
             let columns = 512
             let row = Self.extremeRow(type, columns: columns, quant: quant)
             // Whole rows of 127 and -127 once quantised, and rows whose signs go by pairs and fours.
-            let activations: [Float] = (0..<columns).map { _ in 1 } + (0..<columns).map { _ in -1 }
+            let activations: [Float] =
+                (0..<columns).map { _ in 1 } + (0..<columns).map { _ in -1 }
                 + (0..<columns).map { $0 % 2 == 0 ? 1 : -1 } + (0..<columns).map { $0 % 4 < 2 ? 1 : -1 }
             let weights = try PackedCase(
                 type, outputs: 33, columns: columns, bytes: (0..<33).flatMap { _ in row }, activations: activations,
@@ -114,7 +115,9 @@ struct PackedInvarianceTests {
         }
     }
 
-    @Test("the reference is near the product of what a file's weights and the activations mean", arguments: ElementType.allCases)
+    @Test(
+        "the reference is near the product of what a file's weights and the activations mean",
+        arguments: ElementType.allCases)
     func meaning(type: ElementType) throws {
         let (outputs, columns) = (6, 512)
         var generator = TestGenerator(seed: 29)
@@ -130,7 +133,8 @@ struct PackedInvarianceTests {
             let exact = zip(row, activations).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
             let size = row.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
             // Activations are rounded to 1/254 of the largest of their block at most, independently.
-            #expect(abs(Double(weights.expected[output]) - exact) <= 0.02 * size + 1e-6, "\(type.name), output \(output)")
+            #expect(
+                abs(Double(weights.expected[output]) - exact) <= 0.02 * size + 1e-6, "\(type.name), output \(output)")
         }
     }
 }
