@@ -28,7 +28,9 @@ typedef struct {
     int64_t floats_stride;
 } nt_norm_rows_job;
 
-static void *nt_output_row(const nt_rows *rows, int64_t row) { return (char *)rows->data + (size_t)row * rows->row_bytes; }
+static void *nt_output_row(const nt_rows *rows, int64_t row) {
+    return (char *)rows->data + (size_t)row * rows->row_bytes;
+}
 
 static void nt_norm_rows_task(void *context, int64_t first, int64_t last, float *scratch) {
     const nt_norm_rows_job *job = context;
@@ -66,7 +68,8 @@ static void nt_convert_task(void *context, int64_t first, int64_t last, float *s
                               nt_output_row(job->output, i));
 }
 
-void nt_convert_rows(nt_workers *workers, const float *x, int64_t row_count, int64_t row_stride, const nt_rows *output) {
+void nt_convert_rows(nt_workers *workers, const float *x, int64_t row_count, int64_t row_stride,
+                     const nt_rows *output) {
     nt_convert_job job = {nt_workers_kernels(workers), x, row_stride, output};
     nt_workers_run(workers, nt_convert_task, &job, row_count);
 }

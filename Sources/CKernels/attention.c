@@ -50,7 +50,8 @@ static void nt_cut_chunks(nt_attention_cut *cut) {
     int64_t chunks = 0;
     for (int64_t t = 0; t < plan->token_count; t++)
         chunks = plan->positions[t] / NT_CHUNK >= chunks ? plan->positions[t] / NT_CHUNK + 1 : chunks;
-    const size_t floats = (size_t)(plan->token_count * plan->query_head_count * chunks * (NT_PARTIAL_HEAD + cut->width));
+    const size_t floats = nt_attention_partials(plan->token_count, plan->query_head_count, cut->cache->head_dimension,
+                                                chunks * NT_CHUNK);
     if (chunks < NT_LEAST_CHUNKS || floats > plan->partial_count || !plan->partials) return;
     cut->chunk_count = chunks;
     cut->unit_count = plan->token_count * cut->cache->kv_head_count * chunks;

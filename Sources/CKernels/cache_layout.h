@@ -1,8 +1,8 @@
 // How a block of the cache lies in memory, for all kernels and the references.
 //
 // NT_F32: for each head keys [position][dimension], then values likewise.
-// The tiled types: for each head a tile of 16 positions after the other. In a tile one vector holds the same elements of
-// sixteen positions (keys), or of sixteen dimensions (values), as the dot product instructions take them:
+// The tiled types: for each head a tile of 16 positions after the other. In a tile one vector holds the same elements
+// of sixteen positions (keys), or of sixteen dimensions (values), as the dot product instructions take them:
 //   NT_BF16  keys [dimension / 2][16 positions][2], values [8 pairs of positions][dimension][2]
 //   NT_Q8_0  keys [dimension / 4][16 positions][4] as q + 128, scales [dimension / 32][16 positions] as BF16,
 //            values [4 quadruples of positions][dimension][4], scales [16 positions] as BF16
@@ -48,7 +48,8 @@ static inline nt_cache_layout nt_cache_layout_of(const nt_kv_layer *cache) {
 }
 
 // A head's part of a block.
-static inline char *nt_cache_head(const nt_kv_layer *cache, const nt_cache_layout *layout, int64_t block, int64_t head) {
+static inline char *nt_cache_head(const nt_kv_layer *cache, const nt_cache_layout *layout, int64_t block,
+                                  int64_t head) {
     return (char *)cache->storage + (size_t)block * layout->block_bytes + (size_t)head * layout->head_bytes;
 }
 
@@ -61,8 +62,8 @@ static inline char *nt_cache_tile(const nt_kv_layer *cache, const nt_cache_layou
 // What is less than this has no steps that could be divided by: it is zero.
 #define NT_LEAST_STEP 0x1p-110f
 
-// Rounded to nearest even; less than 2^-56 becomes zero. Then every product of two, and every sum of products, is zero or at
-// least 2^-126: whether an instruction flushes subnormal numbers makes no difference.
+// Rounded to nearest even; less than 2^-56 becomes zero. Then every product of two, and every sum of products, is
+// zero or at least 2^-126: whether an instruction flushes subnormal numbers makes no difference.
 static inline uint16_t nt_cache_bfloat(float x) {
     uint32_t bits;
     memcpy(&bits, &x, 4);

@@ -1,8 +1,8 @@
-// Writing keys and values into the cache. Integer arithmetic and single float operations, so one code for all instruction
-// sets.
+// Writing keys and values into the cache. Integer arithmetic and single float operations, so one code for all
+// instruction sets.
 //
-// Tokens of one step may share a tile and be written by different threads: each token is written with stores of 16 bits or
-// of a byte that hold nothing of another token.
+// Tokens of one step may share a tile and be written by different threads: each token is written with stores of 16
+// bits or of a byte that hold nothing of another token.
 
 #include "blocks.h"
 #include "cache_layout.h"
@@ -28,7 +28,8 @@ static void nt_write_floats(const nt_write_job *job, char *head, int64_t offset,
 static void nt_write_bfloats(const nt_write_job *job, char *tile, int64_t place, const float *key, const float *value) {
     const int64_t dimension = job->cache->head_dimension;
     uint32_t *keys = (uint32_t *)tile + place;
-    uint16_t *values = (uint16_t *)(tile + job->layout.values) + place / 2 * 2 * job->layout.padded_dimension + place % 2;
+    uint16_t *values = (uint16_t *)(tile + job->layout.values);
+    values += place / 2 * 2 * job->layout.padded_dimension + place % 2;
     for (int64_t start = 0; start < dimension; start += NT_SPAN) {
         const int64_t count = dimension - start < NT_SPAN ? dimension - start : NT_SPAN;
         uint16_t rounded[NT_SPAN + 1];

@@ -12,8 +12,10 @@ typedef struct {
     void (*dequantize)(uint32_t type, const void *source, float *out, int64_t count);
     // Rows of a tile of packed products at most.
     int rows_at_once;
-    // Products of `rows` rows from `a` with a panel: tile[row][32]. `next` is prefetched, `lines` cache lines for each block of
-    // 32 inputs, or 16 steps of floats.
+    // So many rows at most read a panel in one pass.
+    int one_pass_rows;
+    // Products of `rows` rows from `a` with a panel: tile[row][32]. `next` is prefetched, `lines` cache lines for
+    // each block of 32 inputs, or 16 steps of floats.
     void (*tile)(uint32_t type, int rows, const uint8_t *panel, int64_t columns, const uint8_t *a, size_t stride,
                  float *tile, const uint8_t *next, int lines);
     // out[row][n] (+)= tile[row][n] + bias[n] for n < width; bias may be NULL.
@@ -21,15 +23,16 @@ typedef struct {
                   nt_store store);
     void (*convert)(nt_row_kind kind, const float *x, int64_t columns, uint8_t *row);
     void (*rms_norm)(const float *x, int64_t columns, const float *weight, float epsilon, float *out);
-    void (*layer_norm)(const float *x, int64_t columns, const float *weight, const float *bias, float epsilon, float *out);
+    void (*layer_norm)(const float *x, int64_t columns, const float *weight, const float *bias, float epsilon,
+                       float *out);
     void (*rotary)(float *head, int64_t rotary_dimension, const float *cosines, const float *sines,
                    nt_rotary_layout layout);
     void (*activate)(nt_activation activation, float *gate, const float *up, int64_t count);
     // Over a cache of NT_F32: all query heads of one KV head for one token. scratch: heads per KV head x context.
     void (*attention)(const nt_kv_layer *cache, const nt_attention_plan *plan, int64_t token, int64_t kv_head,
                       float *scratch);
-    // Over the tiled types: units first ..< last, and the folding of query heads first ..< last of all tokens where units are
-    // chunks. scratch: nt_attention_scratch.
+    // Over the tiled types: units first ..< last, and the folding of query heads first ..< last of all tokens where
+    // units are chunks. scratch: nt_attention_scratch.
     void (*attend)(const nt_attention_cut *cut, int64_t first, int64_t last, float *scratch);
     void (*fold_partials)(const nt_attention_cut *cut, int64_t first, int64_t last, float *scratch);
 } nt_kernel_set;

@@ -8,7 +8,8 @@
 #define NT_HAS_HALF
 #define NT_HAS_AVX2
 #define NT_HAS_512_FLOATS
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), apply_to = function)
+#define NT_TARGET "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"
+#pragma clang attribute push(__attribute__((target(NT_TARGET))), apply_to = function)
 #include "template_set.h"
 #pragma clang attribute pop
 

@@ -7,7 +7,8 @@
 #define NT_HAS_HALF
 #define NT_HAS_512
 #define NT_HAS_BFLOAT_DOT
-#pragma clang attribute push(__attribute__((target("avx512vnni,avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))), apply_to = function)
+#define NT_TARGET "avx512vnni,avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"
+#pragma clang attribute push(__attribute__((target(NT_TARGET))), apply_to = function)
 #include "template_set.h"
 #pragma clang attribute pop
 

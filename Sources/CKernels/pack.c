@@ -2,8 +2,8 @@
 #include "packed.h"
 #include "workers.h"
 
-// One output's part of a block, as it lies in a panel: for each step four quants, or two steps' nibbles; its bits of the
-// plane; its scales.
+// One output's part of a block, as it lies in a panel: for each step four quants, or two steps' nibbles; its bits of
+// the plane; its scales.
 typedef struct {
     uint32_t quants[8];
     uint32_t plane[2];
@@ -31,8 +31,10 @@ static uint32_t nt_plane_of(const uint8_t *high) {
 
 // Nibbles of 16 and 16 inputs that lie in one half of 32 bytes each.
 static void nt_pair_nibbles(const uint8_t *bytes, int shift, nt_part *part) {
-    for (int j = 0; j < 4; j++)
-        part->quants[j] = (nt_word(bytes, j) >> shift & 0x0F0F0F0F) | (nt_word(bytes, j + 4) >> shift & 0x0F0F0F0F) << 4;
+    for (int j = 0; j < 4; j++) {
+        const uint32_t low = nt_word(bytes, j) >> shift, high = nt_word(bytes, j + 4) >> shift;
+        part->quants[j] = (low & 0x0F0F0F0F) | (high & 0x0F0F0F0F) << 4;
+    }
 }
 
 static void nt_copy_nibbles(const uint8_t *quants, nt_part *part) { memcpy(part->quants, quants, 16); }
@@ -144,7 +146,8 @@ static void nt_put_floats(uint32_t type, const char *row, int64_t first, int64_t
     } else if (type == NT_F16) {
         for (int64_t k = first; k < last; k++) memcpy(panel + (k * NT_PANEL + n) * 2, row + k * 2, 2);
     } else {
-        for (int64_t k = first; k < last; k += 2) nt_put_pair(row + k * 2, k + 1 < last, panel + (k / 2 * NT_PANEL + n) * 4);
+        for (int64_t k = first; k < last; k += 2)
+            nt_put_pair(row + k * 2, k + 1 < last, panel + (k / 2 * NT_PANEL + n) * 4);
     }
 }
 

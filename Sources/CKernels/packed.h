@@ -1,18 +1,18 @@
 // How weights lie in panels, and activations in rows.
 //
 // A panel is 32 outputs. Quantised types go block by block of 32 inputs; within a block, step s (0 ... 7) is inputs
-// 4s ... 4s+3, and 128 bytes hold them for all outputs: output n has bytes 4n ... 4n+3. In this order, in which a tile reads it
-// (the processor's prefetching follows nothing else as well):
+// 4s ... 4s+3, and 128 bytes hold them for all outputs: output n has bytes 4n ... 4n+3. In this order, in which a
+// tile reads it (the processor's prefetching follows nothing else as well):
 //
-//   plane     the bits above the nibbles. One bit: 128 bytes, bit s of each is step s. Two bits: 128 bytes, bits 2s, 2s+1 of
-//             each are step s < 4; those of the other steps follow the quants
+//   plane     the bits above the nibbles. One bit: 128 bytes, bit s of each is step s. Two bits: 128 bytes, bits 2s and
+//             2s+1 of each are step s < 4; those of the other steps follow the quants
 //   quants    Q8_0: 8 steps x 128 bytes, q + 128. Others: 4 x 128 bytes; the low nibbles of the j-th are step j, the
 //             high ones step j + 4
 //   scales    what the type has: 32 halves, 32 halves of minima, or bytes (below)
 //
-// Types in blocks of 256 lead each eight blocks with a head of halves: the scale, and the minimum where there is one. A
-// block's own scales are then bytes: 32 scales and 32 minima (Q4_K, Q5_K), or 2 x 32 signed scales for the two halves of the
-// inputs (Q6_K). That is exact: half x byte has at most 19 bits.
+// Types in blocks of 256 lead each eight blocks with a head of halves: the scale, and the minimum where there is one.
+// A block's own scales are then bytes: 32 scales and 32 minima (Q4_K, Q5_K), or 2 x 32 signed scales for the two
+// halves of the inputs (Q6_K). That is exact: half x byte has at most 19 bits.
 //
 // BF16: inputs in pairs, [K / 2][32][2]. F16: [K][32]. F32: [K][32]. What is missing to a whole pair or panel is zero.
 #ifndef NT_PACKED_H
@@ -24,9 +24,9 @@
 #define NT_PANEL 32
 #define NT_Q8_BLOCK 48
 
-// A block of activations: the quants and their scale, and what each row of weights would compute anew from them: the scale
-// times their sum, which a minimum is multiplied with; -128 times their sum and the first half's, what an offset of 128 of the
-// weights is worth.
+// A block of activations: the quants and their scale, and what each row of weights would compute anew from them: the
+// scale times their sum, which a minimum is multiplied with; -128 times their sum and the first half's, what an
+// offset of 128 of the weights is worth.
 typedef struct {
     int8_t quants[32];
     float scale;
@@ -89,8 +89,9 @@ static inline size_t nt_head_offset(nt_layout layout, int64_t b) {
 
 static inline int64_t nt_panel_count(const nt_packed *w) { return (w->rows + NT_PANEL - 1) / NT_PANEL; }
 
-// A bfloat less than 2^-56 counts as zero, as a weight and as an activation. Then every product of two, and every sum of
-// products, is zero or at least 2^-126, and it never shows that the processor's unit takes subnormal numbers as zero.
+// A bfloat less than 2^-56 counts as zero, as a weight and as an activation. Then every product of two, and every sum
+// of products, is zero or at least 2^-126, and it never shows that the processor's unit takes subnormal numbers as
+// zero.
 static inline uint16_t nt_sizable(uint16_t bits) { return (bits & 0x7FFF) < (127 - 56) << 7 ? bits & 0x8000 : bits; }
 
 #endif

@@ -2,35 +2,25 @@
 #include "packed.h"
 #include "workers.h"
 
-// Rows whose activations stay in a core's second-level cache while panels pass by: half of 1 MB.
-#define NT_RESIDENT_BYTES ((size_t)512 << 10)
 // Rows of a tile of any set at most.
 #define NT_TILE_ROWS 6
 // How far ahead of itself a tile prefetches that has its panel alone. 8 and 64 KB do the same.
 #define NT_AHEAD_BYTES ((size_t)16 << 10)
 
-// What the tasks of a call share. A task is a panel for a block of rows; all panels come for one block, then for the next.
+// What the tasks of a call share. A task is a panel: all rows pass it while it is near. (Rows in blocks that stay in
+// the second-level cache gain nothing: a tile reads two or three bytes of activations a cycle, one row after the
+// other.)
 typedef struct {
     const nt_kernel_set *kernels;
     const nt_rows *input;
-    int64_t row_count, rows_in_block, block_count, panel_count;
+    int64_t row_count;
 } nt_sweep;
 
-static nt_sweep nt_sweep_of(nt_workers *workers, const nt_rows *input, int64_t row_count, int64_t panel_count) {
-    const nt_kernel_set *kernels = nt_workers_kernels(workers);
-    const int64_t at_once = kernels->rows_at_once, row_bytes = input->row_bytes ? (int64_t)input->row_bytes : 1;
-    int64_t most = (int64_t)NT_RESIDENT_BYTES / row_bytes / at_once * at_once;
-    if (most < at_once * 8) most = at_once * 8;
-    const int64_t count = (row_count + most - 1) / most, even = (row_count + count - 1) / count;
-    const int64_t rows = (even + at_once - 1) / at_once * at_once;
-    return (nt_sweep){kernels, input, row_count, rows, (row_count + rows - 1) / rows, panel_count};
-}
-
-// Rows that meet a panel, as groups of nearly equal size, each a tile. A tile prefetches some lines a unit: its share of the
-// next panel, or where it is alone its own panel, if at all.
+// Rows that meet a panel, as groups of nearly equal size, each a tile. A tile prefetches some lines a unit: its share
+// of the next panel, or where it is alone its own panel, if at all.
 typedef struct {
     const nt_packed *w;
-    int64_t panel, first, groups, size, larger;
+    int64_t panel, groups, size, larger;
     size_t ahead, share;
     int lines;
 } nt_meeting;
@@ -41,20 +31,20 @@ static int64_t nt_unit_count(const nt_packed *w) {
     return ((w->type == NT_BF16 ? (w->columns + 1) / 2 : w->columns) + 15) / 16;
 }
 
-// So few rows leave the time to memory, which the processor reads best unasked: up to twice as fast. With more it no longer
-// reads ahead while it computes. (Measured on Zen 4.)
-static int nt_is_read_unasked(uint32_t type, int64_t rows) {
+// So few rows leave the time to memory, which the processor reads best unasked: up to twice as fast. With more it no
+// longer reads ahead while it computes. (Measured on Zen 4.)
+static int nt_is_read_unasked(const nt_kernel_set *kernels, uint32_t type, int64_t rows) {
+    if (rows > kernels->one_pass_rows) return 0;
     if (type == NT_F32 || type == NT_BF16) return 1;
     return rows <= (type == NT_Q8_0 ? 5 : type == NT_F16 ? 1 : 3);
 }
 
-static nt_meeting nt_meeting_of(const nt_sweep *sweep, const nt_packed *w, int64_t block, int64_t panel) {
-    const int64_t first = block * sweep->rows_in_block, left = sweep->row_count - first;
-    const int64_t rows = left < sweep->rows_in_block ? left : sweep->rows_in_block;
-    const int64_t groups = (rows + sweep->kernels->rows_at_once - 1) / sweep->kernels->rows_at_once;
-    nt_meeting meeting = {w, panel, first, groups, rows / groups, rows % groups, 0, 0, 0};
+static nt_meeting nt_meeting_of(const nt_sweep *sweep, const nt_packed *w, int64_t panel) {
+    const int64_t rows = sweep->row_count, at_once = sweep->kernels->rows_at_once;
+    const int64_t groups = (rows + at_once - 1) / at_once;
+    nt_meeting meeting = {w, panel, groups, rows / groups, rows % groups, 0, 0, 0};
     const int64_t units = nt_unit_count(w), share = groups * units;
-    if (groups == 1 ? nt_is_read_unasked(w->type, rows) : panel + 1 >= nt_panel_count(w)) return meeting;
+    if (groups == 1 ? nt_is_read_unasked(sweep->kernels, w->type, rows) : panel + 1 >= nt_panel_count(w)) return meeting;
     if (units == 0) return meeting;
     meeting.lines = (int)(((int64_t)(w->panel_bytes / 64) + share - 1) / share);
     meeting.share = (size_t)meeting.lines * (size_t)units * 64;
@@ -67,7 +57,7 @@ typedef struct {
 } nt_group;
 
 static nt_group nt_group_of(const nt_meeting *meeting, int64_t g) {
-    return (nt_group){meeting->first + g * meeting->size + (g < meeting->larger ? g : meeting->larger),
+    return (nt_group){g * meeting->size + (g < meeting->larger ? g : meeting->larger),
                       meeting->size + (g < meeting->larger)};
 }
 
@@ -111,10 +101,10 @@ static void nt_project_task(void *context, int64_t first, int64_t last, float *s
     const nt_sweep *sweep = &job->sweep;
     _Alignas(64) float tile[NT_TILE_ROWS * NT_PANEL];
     for (int64_t task = first; task < last; task++) {
-        int64_t panel = task % sweep->panel_count;
+        int64_t panel = task;
         const nt_product *product = job->products;
         for (; panel >= nt_panel_count(product->w); product++) panel -= nt_panel_count(product->w);
-        const nt_meeting meeting = nt_meeting_of(sweep, product->w, task / sweep->panel_count, panel);
+        const nt_meeting meeting = nt_meeting_of(sweep, product->w, panel);
         for (int64_t g = 0; g < meeting.groups; g++) {
             const nt_group group = nt_group_of(&meeting, g);
             float *out = product->out + group.first * product->out_stride + panel * NT_PANEL;
@@ -130,8 +120,8 @@ void nt_project(nt_workers *workers, const nt_product *products, int count, cons
     if (row_count <= 0) return;
     int64_t panels = 0;
     for (int i = 0; i < count; i++) panels += nt_panel_count(products[i].w);
-    nt_project_job job = {nt_sweep_of(workers, input, row_count, panels), products};
-    nt_workers_run(workers, nt_project_task, &job, panels * job.sweep.block_count);
+    nt_project_job job = {{nt_workers_kernels(workers), input, row_count}, products};
+    nt_workers_run(workers, nt_project_task, &job, panels);
 }
 
 typedef struct {
@@ -146,8 +136,10 @@ static size_t nt_place_in_row(nt_row_kind kind, int64_t panel) {
     return (size_t)panel * (kind == NT_ROWS_Q8 ? NT_Q8_BLOCK : kind == NT_ROWS_BF16 ? NT_PANEL * 2 : NT_PANEL * 4);
 }
 
-static void nt_finish_gated(const nt_gated_job *job, const nt_meeting *meeting, nt_group group, float *gate, float *up) {
+static void nt_finish_gated(const nt_gated_job *job, const nt_meeting *meeting, int64_t g, float *gate,
+                            const float *up) {
     const nt_kernel_set *kernels = job->sweep.kernels;
+    const nt_group group = nt_group_of(meeting, g);
     kernels->activate(job->activation, gate, up, group.count * NT_PANEL);
     uint8_t *row = (uint8_t *)job->output->data + (size_t)group.first * job->output->row_bytes +
                    nt_place_in_row(job->output->kind, meeting->panel);
@@ -168,14 +160,13 @@ static void nt_gated_task(void *context, int64_t first, int64_t last, float *scr
     const nt_gated_job *job = context;
     const nt_sweep *sweep = &job->sweep;
     _Alignas(64) float gate[NT_TILE_ROWS * NT_PANEL], up[NT_TILE_ROWS * NT_PANEL];
-    for (int64_t task = first; task < last; task++) {
-        const int64_t block = task / sweep->panel_count, panel = task % sweep->panel_count;
-        const nt_meeting gates = nt_meeting_of(sweep, job->gate->w, block, panel);
-        const nt_meeting ups = nt_meeting_of(sweep, job->up ? job->up->w : job->gate->w, block, panel);
+    for (int64_t panel = first; panel < last; panel++) {
+        const nt_meeting gates = nt_meeting_of(sweep, job->gate->w, panel);
+        const nt_meeting ups = nt_meeting_of(sweep, job->up ? job->up->w : job->gate->w, panel);
         for (int64_t g = 0; g < gates.groups; g++) {
             nt_make_biased_tile(sweep, job->gate, &gates, g, gate);
             if (job->up) nt_make_biased_tile(sweep, job->up, &ups, g, up);
-            nt_finish_gated(job, &gates, nt_group_of(&gates, g), gate, job->up ? up : NULL);
+            nt_finish_gated(job, &gates, g, gate, job->up ? up : NULL);
         }
     }
 }
@@ -183,6 +174,6 @@ static void nt_gated_task(void *context, int64_t first, int64_t last, float *scr
 void nt_project_gated(nt_workers *workers, const nt_product *gate, const nt_product *up, nt_activation activation,
                       const nt_rows *input, int64_t row_count, const nt_rows *output) {
     if (row_count <= 0) return;
-    nt_gated_job job = {nt_sweep_of(workers, input, row_count, nt_panel_count(gate->w)), gate, up, activation, output};
-    nt_workers_run(workers, nt_gated_task, &job, job.sweep.panel_count * job.sweep.block_count);
+    nt_gated_job job = {{nt_workers_kernels(workers), input, row_count}, gate, up, activation, output};
+    nt_workers_run(workers, nt_gated_task, &job, nt_panel_count(gate->w));
 }

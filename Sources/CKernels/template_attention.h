@@ -1,5 +1,6 @@
-// Attention over the tiled types. Rows (a query head of a token) that read the same keys go through the context together, a
-// chunk at a time: scores, weights, weighted values, and these are folded into what the chunks before gave.
+// Attention over the tiled types. Rows (a query head of a token) that read the same keys go through the context
+// together, a chunk at a time: scores, weights, weighted values, and these are folded into what the chunks before
+// gave.
 #include "attention_cut.h"
 #include "template_attention_f32.h"
 #include "template_attention_vector.h"
@@ -17,8 +18,9 @@ typedef struct {
     int first, last;
 } nt_tiles;
 
-// What is being sent for: the tiles of the chunk that comes next, a line at a time, in the order in which they lie in memory. Blocks
-// lie anywhere, so the processor's own prefetching does not find them; and requests that come in bursts are dropped.
+// What is being sent for: the tiles of the chunk that comes next, a line at a time, in the order in which they lie in
+// memory. Blocks lie anywhere, so the processor's own prefetching does not find them; and requests that come in
+// bursts are dropped.
 typedef struct {
     const nt_tiles *tiles;
     int tile, last;
@@ -56,6 +58,18 @@ NT_INLINE int nt_tile_beside(const nt_tiles *tiles, int tile, int beside) {
     return tile + beside < tiles->last ? tile + beside : tile;
 }
 
+// Rows of one KV head that go through their context together.
+typedef struct {
+    int64_t token, first_row, row_count, kv_head;
+    // Positions that the rows see, all together.
+    int64_t start, end;
+    int64_t first_chunk, last_chunk;
+    const int32_t *table;
+    // Groups of rows that the kernels compute at once: group g is rows groups[g] ..< groups[g + 1].
+    int group_count;
+    int groups[NT_PASS_GROUPS + 1];
+} nt_pass;
+
 // For each row: what becomes of the sums so far, and of the chunk's.
 typedef struct {
     nt_v16 old, fresh, step;
@@ -67,5 +81,7 @@ NT_INLINE void nt_fold_in(float *sums, nt_v16 chunk, const nt_fold_factors *fold
 
 #include "template_attention_bf16.h"
 #include "template_attention_q8.h"
+#include "template_attention_weights.h"
+
 #include "template_attention_pass.h"
 #include "template_attention_units.h"

@@ -1,5 +1,6 @@
-// Dot products over tiles of NT_BF16. A vector holds pairs of elements; a sum takes the second of a pair first, then the first, each
-// with one rounding: the order of the instruction. Nothing that is added is subnormal (nt_cache_bfloat).
+// Dot products over tiles of NT_BF16. A vector holds pairs of elements; a sum takes the second of a pair first, then
+// the first, each with one rounding: the order of the instruction. Nothing that is added is subnormal
+// (nt_cache_bfloat).
 
 #if defined(NT_HAS_BFLOAT_DOT)
 typedef uint32_t nt_pair;
@@ -87,8 +88,9 @@ NT_INLINE void nt_bf16_scores(const int rows, const nt_tiles *tiles, int tile, i
 }
 
 // sums = sums * fold->old + (weighted values of the chunk) * fold->new, for NT_WIDE * 16 dimensions from `start`.
-NT_INLINE void nt_bf16_values(const int rows, const nt_tiles *tiles, int64_t start, int64_t padded, const float *weights,
-                              const nt_fold_factors *fold, float *sums, int64_t width, nt_ahead *ahead) {
+NT_INLINE void nt_bf16_values(const int rows, const nt_tiles *tiles, int64_t start, int64_t padded,
+                              const float *weights, const nt_fold_factors *fold, float *sums, int64_t width,
+                              nt_ahead *ahead) {
     nt_v16 chunk[NT_GROUP_ROWS][NT_WIDE];
     int64_t column[NT_WIDE];
     for (int w = 0; w < NT_WIDE; w++) column[w] = (start + w * 16 < padded ? start + w * 16 : start) * 4;

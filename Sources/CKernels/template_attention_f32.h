@@ -1,5 +1,5 @@
-// Attention of one token over a cache of NT_F32: every position that it sees in ascending order, whatever chunk or block it came in. Two passes
-// (scores, then values), so that no partial result depends on where the context was cut.
+// Attention of one token over a cache of NT_F32: every position that it sees in ascending order, whatever chunk or
+// block it came in. Two passes (scores, then values), so that no partial result depends on where the context was cut.
 
 // `base`: the keys of the first position, or the values.
 NT_INLINE const float *nt_kv_at(const float *base, const nt_kv_layer *layer, const int32_t *table, int64_t kv_head,

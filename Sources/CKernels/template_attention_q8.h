@@ -1,5 +1,6 @@
-// Dot products over tiles of NT_Q8_0. A vector holds four bytes of each of sixteen positions or dimensions. Queries and weights
-// have fifteen bits, so that theirs is not the error: sums are exact integers, the same however they are formed.
+// Dot products over tiles of NT_Q8_0. A vector holds four bytes of each of sixteen positions or dimensions. Queries
+// and weights have fifteen bits, so that theirs is not the error: sums are exact integers, the same however they are
+// formed.
 
 #if defined(NT_HAS_512)
 // What a 32-bit sum takes from four bytes at once: the high and the low parts of four factors.
@@ -135,7 +136,8 @@ NT_INLINE void nt_put_q8_query(const float *query, int64_t dimension, nt_v16 sca
     }
 }
 
-// As nt_bf16_scores. A score is the sum over groups of 32 elements of (exact sum) * (the key's scale), then times the query's.
+// As nt_bf16_scores. A score is the sum over groups of 32 elements of (exact sum) * (the key's scale), then times the
+// query's.
 NT_INLINE void nt_q8_scores(const int rows, const nt_tiles *tiles, int tile, const nt_cache_layout *layout,
                             const nt_q8_queries *queries, float *scores, nt_ahead *ahead) {
     nt_ahead sent = *ahead;

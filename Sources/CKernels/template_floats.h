@@ -1,4 +1,4 @@
-// Tiles of float weights: rows x two registers of outputs, one chain of fused multiply-adds for each.
+// Tiles of float weights: rows x a few registers of outputs, one chain of fused multiply-adds for each.
 
 // sum + the products of two bfloats a lane: the second one's first, each with one rounding. That is the order of the
 // instruction, found by experiment. (It also takes subnormal numbers as zero: there are none, nt_sizable.)
@@ -24,9 +24,10 @@ NT_INLINE void nt_float_tile(uint32_t type, int rows, const uint8_t *panel, int6
                              size_t stride, float *tile, const uint8_t *next, int lines, int lane) {
     const int size = type == NT_F16 ? 2 : 4;
     const int64_t steps = type == NT_BF16 ? (columns + 1) / 2 : columns;
-    nt_floats sums[NT_ROWS_AT_ONCE][2];
+    nt_floats sums[NT_ROWS_AT_ONCE][NT_MOST_SIDES];
 #pragma unroll
-    for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (nt_floats)0;
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < NT_SIDES(rows); i++) sums[r][i] = (nt_floats)0;
     panel += lane * size;
     for (int64_t k = 0; k < steps; k++, panel += NT_PANEL * size, a += 4) {
         if (k % 16 == 0)
@@ -34,11 +35,12 @@ NT_INLINE void nt_float_tile(uint32_t type, int rows, const uint8_t *panel, int6
 #pragma unroll
         for (int r = 0; r < rows; r++) {
             const nt_ints x = nt_four_at(a + (size_t)r * stride);
-            sums[r][0] = nt_float_step(type, sums[r][0], panel, x);
-            sums[r][1] = nt_float_step(type, sums[r][1], panel + NT_LANES * size, x);
+            for (int i = 0; i < NT_SIDES(rows); i++)
+                sums[r][i] = nt_float_step(type, sums[r][i], panel + i * NT_LANES * size, x);
         }
     }
 #pragma unroll
     for (int r = 0; r < rows; r++)
-        for (int i = 0; i < 2; i++) memcpy(tile + r * NT_PANEL + lane + i * NT_LANES, &sums[r][i], sizeof sums[r][i]);
+        for (int i = 0; i < NT_SIDES(rows); i++)
+            memcpy(tile + r * NT_PANEL + lane + i * NT_LANES, &sums[r][i], sizeof sums[r][i]);
 }

@@ -7,13 +7,24 @@
 #define NT_LANES 8
 #endif
 
-// Rows of a tile. Two registers of integer sums and two of floats a row: 32 registers hold them for six rows. Without a unit
-// that adds up four products a row has two more.
+// Rows of a tile. Two registers of integer sums and two of floats a row: 32 registers hold them for six rows. Without
+// a unit that adds up four products a row has two more.
 #if defined(NT_HAS_512)
 #define NT_ROWS_AT_ONCE 6
 #else
 #define NT_ROWS_AT_ONCE 4
 #endif
+
+// Registers of outputs side by side in a tile. Small ones hold a whole panel for a row or two, which are a matter of
+// memory, so that it is read in one pass; more rows take two passes.
+#if NT_LANES == 16
+#define NT_ONE_PASS_ROWS NT_ROWS_AT_ONCE
+#define NT_SIDES(rows) 2
+#else
+#define NT_ONE_PASS_ROWS 2
+#define NT_SIDES(rows) ((rows) <= NT_ONE_PASS_ROWS ? 4 : 2)
+#endif
+#define NT_MOST_SIDES 4
 
 typedef int32_t nt_ints __attribute__((ext_vector_type(NT_LANES)));
 typedef uint32_t nt_words __attribute__((ext_vector_type(NT_LANES)));
@@ -63,9 +74,9 @@ NT_INLINE nt_ints nt_signed_bytes_at(const uint8_t *p) {
     return __builtin_convertvector(bytes, nt_ints);
 }
 
-// nt_byte_dot(sum, w, x, bits): weights have `bits` bits. NT_DOT_STEPS(bits): the steps for which a sum may run on its own
-// before nt_widen adds it to whole ones; 0 where a sum is whole all along. NT_DOT_IS_SIGNED: weights of 8 bits have their offset
-// taken.
+// nt_byte_dot(sum, w, x, bits): weights have `bits` bits. NT_DOT_STEPS(bits): the steps for which a sum may run on
+// its own before nt_widen adds it to whole ones; 0 where a sum is whole all along. NT_DOT_IS_SIGNED: weights of 8
+// bits have their offset taken.
 #if defined(NT_HAS_512) || defined(NT_HAS_AVXVNNI)
 #define NT_DOT_STEPS(bits) ((bits) * 0)
 #define NT_DOT_IS_SIGNED 0
@@ -80,8 +91,8 @@ NT_INLINE nt_ints nt_byte_dot(nt_ints sum, nt_ints w, nt_ints x, int bits) {
 NT_INLINE nt_ints nt_widen(nt_ints whole, nt_ints sum) { return whole + sum; }
 
 #elif defined(NT_HAS_AVX2)
-// maddubs adds two products at 16 bits and saturates. Of weights of 4 bits 16 products fit there, of 5 bits 8, of 6 bits 4.
-// Those of 8 bits give their sign to the activations, so that two fit: 2 x 128 x 127 < 32768.
+// maddubs adds two products at 16 bits and saturates. Of weights of 4 bits 16 products fit there, of 5 bits 8, of 6
+// bits 4. Those of 8 bits give their sign to the activations, so that two fit: 2 x 128 x 127 < 32768.
 #define NT_DOT_STEPS(bits) ((bits) == 8 ? 0 : (bits) == 6 ? 2 : (bits) == 5 ? 4 : 8)
 #define NT_DOT_IS_SIGNED 1
 #if defined(NT_HAS_512_FLOATS)
@@ -107,7 +118,11 @@ NT_INLINE nt_ints nt_signed_byte_pairs(nt_ints w, nt_ints x) {
 }
 #endif
 NT_INLINE nt_ints nt_byte_dot(nt_ints sum, nt_ints w, nt_ints x, int bits) {
-    return bits == 8 ? nt_widen(sum, nt_signed_byte_pairs(w, x)) : nt_add_shorts(sum, nt_byte_pairs(w, x));
+    sum = bits == 8 ? nt_widen(sum, nt_signed_byte_pairs(w, x)) : nt_add_shorts(sum, nt_byte_pairs(w, x));
+    // Keeps the compiler from adding, and so reading weights, in another order, which the processor's prefetching does
+    // not follow.
+    __asm__("" : "+v"(sum));
+    return sum;
 }
 
 #else
@@ -127,7 +142,8 @@ NT_INLINE nt_ints nt_byte_dot(nt_ints sum, nt_ints w, nt_ints x, int bits) {
     (void)bits;
     typedef int16_t nt_shorts __attribute__((ext_vector_type(2 * NT_LANES)));
     const nt_ints even = w & 0x00FF00FF, odd = (nt_ints)((nt_words)w >> 8) & 0x00FF00FF;
-    return sum + nt_byte_pairs(even, (nt_ints)((nt_shorts)x << 8 >> 8)) + nt_byte_pairs(odd, (nt_ints)((nt_shorts)x >> 8));
+    const nt_shorts shorts = (nt_shorts)x;
+    return sum + nt_byte_pairs(even, (nt_ints)(shorts << 8 >> 8)) + nt_byte_pairs(odd, (nt_ints)(shorts >> 8));
 }
 NT_INLINE nt_ints nt_widen(nt_ints whole, nt_ints sum) { return whole + sum; }
 #endif

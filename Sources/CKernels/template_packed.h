@@ -7,7 +7,7 @@
 // A panel takes one pass, or several where the registers are smaller.
 #define NT_TILE_OF(type, rows)                                                                                \
     static __attribute__((noinline)) void nt_tile_##type##_##rows(NT_TILE_PARAMETERS) {                       \
-        for (int lane = 0; lane < NT_PANEL; lane += 2 * NT_LANES, lines = 0) {                                \
+        for (int lane = 0; lane < NT_PANEL; lane += NT_SIDES(rows) * NT_LANES, lines = 0) {                   \
             if (nt_is_quantized(type))                                                                        \
                 nt_quantized_tile(type, rows, panel, columns, a, stride, tile, next, lines, lane);            \
             else                                                                                              \

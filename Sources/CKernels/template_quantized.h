@@ -1,4 +1,4 @@
-// Tiles of quantised weights: rows x two registers of outputs, all inputs, sums in registers. Type and row count are
+// Tiles of quantised weights: rows x a few registers of outputs, all inputs, sums in registers. Type and row count are
 // constants where these are inlined.
 
 // Step 0 ... 7 of a block for the outputs from `lane`: their quants, unsigned.
@@ -11,7 +11,8 @@ NT_INLINE nt_ints nt_step_at(uint32_t type, const uint8_t *block, int step, int 
     if (layout.bits == 0) return (nt_ints)low;
     // The plane's bits, moved to stand above the nibble.
     const int place = layout.bits == 1 ? step : step % 4 * 2;
-    const nt_words bits = (nt_words)nt_ints_at(block + nt_plane_offset(layout, layout.bits == 2 && step >= 4) + lane * 4);
+    const uint8_t *plane = block + nt_plane_offset(layout, layout.bits == 2 && step >= 4);
+    const nt_words bits = (nt_words)nt_ints_at(plane + lane * 4);
     return (nt_ints)(low | ((place < 4 ? bits << (4 - place) : bits >> (place - 4)) &
                             (layout.bits == 1 ? 0x10101010 : 0x30303030)));
 }
@@ -46,56 +47,59 @@ NT_INLINE nt_ints nt_offset_of(uint32_t type, const nt_row_block *x, int half) {
 
 // Sums of a block's products, or of a half of it.
 NT_INLINE void nt_block_dots(uint32_t type, int rows, const uint8_t *block, const uint8_t *a, size_t stride, int lane,
-                             int half, nt_ints dots[][2]) {
+                             int half, nt_ints dots[][NT_MOST_SIDES]) {
     const nt_layout layout = nt_layout_of(type);
     const int bits = type == NT_Q8_0 ? 8 : 4 + layout.bits, first = half * 4, count = type == NT_Q6_K ? 4 : 8;
     const int run = NT_DOT_STEPS(bits) ? NT_DOT_STEPS(bits) : count;
 #pragma unroll
-    for (int r = 0; r < rows; r++) dots[r][0] = dots[r][1] = nt_offset_of(type, nt_block_of(a, stride, r), half);
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < NT_SIDES(rows); i++) dots[r][i] = nt_offset_of(type, nt_block_of(a, stride, r), half);
 #pragma unroll
     for (int start = first; start < first + count; start += run) {
-        nt_ints sums[NT_ROWS_AT_ONCE][2];
+        nt_ints sums[NT_ROWS_AT_ONCE][NT_MOST_SIDES];
 #pragma unroll
         for (int r = 0; r < rows; r++)
-            for (int i = 0; i < 2; i++) sums[r][i] = NT_DOT_STEPS(bits) ? (nt_ints)0 : dots[r][i];
+            for (int i = 0; i < NT_SIDES(rows); i++) sums[r][i] = NT_DOT_STEPS(bits) ? (nt_ints)0 : dots[r][i];
 #pragma unroll
         for (int step = start; step < start + run; step++) {
-            const nt_ints w0 = nt_step_at(type, block, step, lane);
-            const nt_ints w1 = nt_step_at(type, block, step, lane + NT_LANES);
+            nt_ints w[NT_MOST_SIDES];
+            for (int i = 0; i < NT_SIDES(rows); i++) w[i] = nt_step_at(type, block, step, lane + i * NT_LANES);
 #pragma unroll
             for (int r = 0; r < rows; r++) {
                 const nt_ints x = nt_four_at(nt_block_of(a, stride, r)->quants + step * 4);
-                sums[r][0] = nt_byte_dot(sums[r][0], w0, x, bits);
-                sums[r][1] = nt_byte_dot(sums[r][1], w1, x, bits);
+                for (int i = 0; i < NT_SIDES(rows); i++) sums[r][i] = nt_byte_dot(sums[r][i], w[i], x, bits);
             }
         }
 #pragma unroll
         for (int r = 0; r < rows; r++)
-            for (int i = 0; i < 2; i++)
+            for (int i = 0; i < NT_SIDES(rows); i++)
                 dots[r][i] = NT_DOT_STEPS(bits) ? nt_widen(dots[r][i], sums[r][i]) : sums[r][i];
     }
 }
 
-// Q6_K scales each half by a whole number: the sum stays one, at most 2 x 16 x 32 x 127 x 128 < 2^24, which a float holds.
+// Q6_K scales each half by a whole number: the sum stays one, at most 2 x 16 x 32 x 127 x 128 < 2^24, which a float
+// holds.
 NT_INLINE void nt_halves_dots(int rows, const uint8_t *block, const uint8_t *a, size_t stride, int lane,
-                              nt_ints dots[][2]) {
-    nt_ints second[NT_ROWS_AT_ONCE][2];
+                              nt_ints dots[][NT_MOST_SIDES]) {
+    nt_ints second[NT_ROWS_AT_ONCE][NT_MOST_SIDES];
     const uint8_t *scales = block + nt_scales_offset(nt_layout_of(NT_Q6_K)) + lane;
     nt_block_dots(NT_Q6_K, rows, block, a, stride, lane, 0, dots);
 #pragma unroll
     for (int r = 0; r < rows; r++)
-        for (int i = 0; i < 2; i++) dots[r][i] *= nt_signed_bytes_at(scales + i * NT_LANES);
+        for (int i = 0; i < NT_SIDES(rows); i++) dots[r][i] *= nt_signed_bytes_at(scales + i * NT_LANES);
     nt_block_dots(NT_Q6_K, rows, block, a, stride, lane, 1, second);
 #pragma unroll
     for (int r = 0; r < rows; r++)
-        for (int i = 0; i < 2; i++) dots[r][i] += second[r][i] * nt_signed_bytes_at(scales + 32 + i * NT_LANES);
+        for (int i = 0; i < NT_SIDES(rows); i++)
+            dots[r][i] += second[r][i] * nt_signed_bytes_at(scales + 32 + i * NT_LANES);
 }
 
 // One block's step of the chains: the products, then the minimum.
 NT_INLINE void nt_add_block(uint32_t type, int rows, const uint8_t *block, const uint8_t *head, const uint8_t *a,
-                            size_t stride, int lane, nt_ints dots[][2], nt_floats sums[][2]) {
+                            size_t stride, int lane, nt_ints dots[][NT_MOST_SIDES],
+                            nt_floats sums[][NT_MOST_SIDES]) {
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < NT_SIDES(rows); i++) {
         const nt_floats scale = nt_scale_at(type, block, head, lane + i * NT_LANES);
 #pragma unroll
         for (int r = 0; r < rows; r++)
@@ -104,11 +108,12 @@ NT_INLINE void nt_add_block(uint32_t type, int rows, const uint8_t *block, const
     }
     if (!nt_has_minimum(type)) return;
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < NT_SIDES(rows); i++) {
         const nt_floats minimum = nt_minimum_at(type, block, head, lane + i * NT_LANES);
 #pragma unroll
         for (int r = 0; r < rows; r++)
-            sums[r][i] = __builtin_elementwise_fma(minimum, (nt_floats)nt_block_of(a, stride, r)->scaled_sum, sums[r][i]);
+            sums[r][i] = __builtin_elementwise_fma(minimum, (nt_floats)nt_block_of(a, stride, r)->scaled_sum,
+                                                   sums[r][i]);
     }
 }
 
@@ -117,16 +122,17 @@ NT_INLINE void nt_quantized_tile(uint32_t type, int rows, const uint8_t *panel, 
                                  size_t stride, float *tile, const uint8_t *next, int lines, int lane) {
     const nt_layout layout = nt_layout_of(type);
     const uint8_t *head = panel, *block = panel;
-    nt_floats sums[NT_ROWS_AT_ONCE][2];
+    nt_floats sums[NT_ROWS_AT_ONCE][NT_MOST_SIDES];
 #pragma unroll
-    for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (nt_floats)0;
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < NT_SIDES(rows); i++) sums[r][i] = (nt_floats)0;
     for (int64_t b = 0; b < columns / 32; b++) {
         if (layout.head && b % 8 == 0) {
             head = block;
             block += layout.head * 64;
         }
         for (int i = 0; i < lines; i++, next += 64) __builtin_prefetch(next, 0, 2);
-        nt_ints dots[NT_ROWS_AT_ONCE][2];
+        nt_ints dots[NT_ROWS_AT_ONCE][NT_MOST_SIDES];
         if (type == NT_Q6_K)
             nt_halves_dots(rows, block, a, stride, lane, dots);
         else
@@ -137,5 +143,6 @@ NT_INLINE void nt_quantized_tile(uint32_t type, int rows, const uint8_t *panel, 
     }
 #pragma unroll
     for (int r = 0; r < rows; r++)
-        for (int i = 0; i < 2; i++) memcpy(tile + r * NT_PANEL + lane + i * NT_LANES, &sums[r][i], sizeof sums[r][i]);
+        for (int i = 0; i < NT_SIDES(rows); i++)
+            memcpy(tile + r * NT_PANEL + lane + i * NT_LANES, &sums[r][i], sizeof sums[r][i]);
 }

@@ -1,5 +1,5 @@
-// All kernels of one instruction set, and NT_KERNELS, which makes the set of them. Included once by each kernels_*.c, which
-// says with which instructions.
+// All kernels of one instruction set, and NT_KERNELS, which makes the set of them. Included once by each kernels_*.c,
+// which says with which instructions.
 #include <math.h>
 #include <string.h>
 
@@ -31,6 +31,7 @@
         .name = NT_NAME(suffix),              \
         .dequantize = nt_dequantize,          \
         .rows_at_once = NT_ROWS_AT_ONCE,      \
+        .one_pass_rows = NT_ONE_PASS_ROWS,    \
         .tile = nt_packed_tile,               \
         .store = nt_store_tile,               \
         .convert = nt_convert_row,            \

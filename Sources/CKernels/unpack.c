@@ -1,5 +1,5 @@
-// Rows of packed weights as floats again: what nt_reference_dequantize gives of the same weights, but for bfloats less than
-// 2^-56, which are zero.
+// Rows of packed weights as floats again: what nt_reference_dequantize gives of the same weights, but for bfloats
+// less than 2^-56, which are zero.
 #include "packed.h"
 #include "workers.h"
 

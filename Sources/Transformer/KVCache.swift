@@ -21,13 +21,13 @@ final class KVCache {
         guard let pages = WeightPages(byteCount: layerByteCount * configuration.layerCount),
             let base = pages.bytes.baseAddress
         else { preconditionFailure("no memory for a KV cache of \(layerByteCount * configuration.layerCount) bytes") }
-        let partialCount = Workers.attentionPartials(
-            tokenCount: 1, queryHeadCount: configuration.queryHeadCount, headDimension: configuration.headDimension,
-            contextCount: blockCount * blockSize)
-        let arena = Arena(capacity: Arena.footprint(min(partialCount, Self.partialFloatLimit)))
-        let partials = UnsafeMutableBufferPointer(
-            start: arena.allocate(min(partialCount, Self.partialFloatLimit)),
-            count: min(partialCount, Self.partialFloatLimit))
+        let partialCount = min(
+            Self.partialFloatLimit,
+            Workers.attentionPartials(
+                tokenCount: 1, queryHeadCount: configuration.queryHeadCount,
+                headDimension: configuration.headDimension, contextCount: blockCount * blockSize))
+        let arena = Arena(capacity: Arena.footprint(partialCount))
+        let partials = UnsafeMutableBufferPointer(start: arena.allocate(partialCount), count: partialCount)
         let starts = (0..<configuration.layerCount).map { base + $0 * layerByteCount }
         layers = starts.map {
             KeyValueLayer(

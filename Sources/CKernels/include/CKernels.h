@@ -2,8 +2,9 @@
 // nt_workers_create is the one that allocates.
 //
 // One row, one answer: every output element has one fixed order of summation, which depends on no other row, on no
-// thread count and on no instruction set. A product is one chain (nt_product). A sum over a row is sixteen chains of fused
-// multiply-adds (lane k mod 16, k ascending), folded as a tree: lane i takes lane i + 8, then i + 4, i + 2, i + 1.
+// thread count and on no instruction set. A product is one chain (nt_product). A sum over a row is sixteen chains of
+// fused multiply-adds (lane k mod 16, k ascending), folded as a tree: lane i takes lane i + 8, then i + 4, i + 2, i +
+// 1.
 #ifndef CKERNELS_H
 #define CKERNELS_H
 
@@ -76,8 +77,8 @@ void nt_rotary(nt_workers *workers, float *x, int64_t row_count, int64_t row_str
 // gate = activation(gate) * up, or gate = activation(gate) where up is NULL. Both [count].
 void nt_activate(nt_workers *workers, nt_activation activation, float *gate, const float *up, int64_t count);
 
-// How rows of activations lie for packed weights. NT_ROWS_Q8: blocks of 32 signed bytes with their scale and sums. NT_ROWS_BF16:
-// whole pairs, less than 2^-56 as zero.
+// How rows of activations lie for packed weights. NT_ROWS_Q8: blocks of 32 signed bytes with their scale and sums.
+// NT_ROWS_BF16: whole pairs, less than 2^-56 as zero.
 typedef enum { NT_ROWS_F32 = 0, NT_ROWS_BF16 = 1, NT_ROWS_Q8 = 2 } nt_row_kind;
 
 typedef struct {
@@ -92,8 +93,8 @@ size_t nt_row_bytes(nt_row_kind kind, int64_t columns);
 // Number of the layout of packed weights: whoever keeps them in a file keeps it beside them.
 enum { NT_PACKED_LAYOUT = 1 };
 
-// Weights in panels of 32 outputs, made for the unit that computes them, alike for all instruction sets: packed.h. `type` is that
-// of the matrix.
+// Weights in panels of 32 outputs, made for the unit that computes them, alike for all instruction sets: packed.h.
+// `type` is that of the matrix.
 typedef struct {
     const void *panels;
     uint32_t type;
@@ -114,10 +115,10 @@ void nt_gather_packed(nt_workers *workers, const nt_packed *w, const int32_t *id
 
 // One of several products of one input: out[m, n] (+)= sum_k x[m, k] * w[n, k] + bias[n]. bias may be NULL.
 //
-// A sum is one chain of fused multiply-adds, k or block ascending. F32, F16: weight times activation. BF16: of each pair the
-// second product, then the first. A quantised block: its sum of whole products, exact, times (weights' scale * activations'
-// scale); then, for types with a minimum, that times (activations' scale * their sum). Q6_K multiplies the sums of the halves by
-// their whole scales first.
+// A sum is one chain of fused multiply-adds, k or block ascending. F32, F16: weight times activation. BF16: of each
+// pair the second product, then the first. A quantised block: its sum of whole products, exact, times (weights' scale
+// * activations' scale); then, for types with a minimum, that times (activations' scale * their sum). Q6_K multiplies
+// the sums of the halves by their whole scales first.
 typedef struct {
     const nt_packed *w;
     const float *bias;
@@ -133,8 +134,8 @@ void nt_project(nt_workers *workers, const nt_product *products, int count, cons
 void nt_project_gated(nt_workers *workers, const nt_product *gate, const nt_product *up, nt_activation activation,
                       const nt_rows *input, int64_t row_count, const nt_rows *output);
 
-// Norm of each row (root mean square where bias is NULL), to rows of any kind, and as floats where floats is not NULL. Takes
-// nt_norm_scratch floats of scratch.
+// Norm of each row (root mean square where bias is NULL), to rows of any kind, and as floats where floats is not
+// NULL. Takes nt_norm_scratch floats of scratch.
 void nt_norm_rows(nt_workers *workers, const float *x, int64_t row_count, int64_t row_stride, int64_t columns,
                   const float *weight, const float *bias, float epsilon, const nt_rows *output, float *floats,
                   int64_t floats_stride);

@@ -1,9 +1,9 @@
 // The paged cache of keys and values, and attention over it.
 //
-// One token, one answer: the context is cut at absolute multiples of NT_CHUNK positions, each chunk gives (maximum, sum,
-// weighted values), and these are folded from left to right. So a token's result depends on no other token of the step, on
-// no cut of its prompt, on no thread count and on no instruction set. (NT_F32 has its own order: two passes over the whole
-// context.)
+// One token, one answer: the context is cut at absolute multiples of NT_CHUNK positions, each chunk gives (maximum,
+// sum, weighted values), and these are folded from left to right. So a token's result depends on no other token of
+// the step, on no cut of its prompt, on no thread count and on no instruction set. (NT_F32 has its own order: two
+// passes over the whole context.)
 #ifndef NT_CACHE_H
 #define NT_CACHE_H
 
@@ -21,12 +21,12 @@ enum {
     NT_KEY_GROUP = 32,
 };
 
-// A layer's cache: `storage` is [block], each of nt_kv_block_bytes, 64-byte aligned. A block is one run of memory: whoever
-// copies it copies its tokens.
+// A layer's cache: `storage` is [block], each of nt_kv_block_bytes, 64-byte aligned. A block is one run of memory:
+// whoever copies it copies its tokens.
 typedef struct {
     void *storage;
-    // NT_F32: exact. NT_BF16: rounded to nearest even, less than 2^-56 to zero. NT_Q8_0: bytes, a scale for each 32 elements
-    // of a key and for each value.
+    // NT_F32: exact. NT_BF16: rounded to nearest even, less than 2^-56 to zero. NT_Q8_0: bytes, a scale for each 32
+    // elements of a key and for each value.
     uint32_t type;
     int64_t block_size;
     int64_t kv_head_count;
@@ -37,15 +37,15 @@ typedef struct {
 // cannot have.
 size_t nt_kv_block_bytes(uint32_t type, int64_t block_size, int64_t kv_head_count, int64_t head_dimension);
 
-// Writes each token's K and V ([token_count, kv heads, head dimension], `row_stride` floats between tokens) to its slot; a
-// negative slot is skipped: they are there already. No two tokens have the same slot.
+// Writes each token's K and V ([token_count, kv heads, head dimension], `row_stride` floats between tokens) to its
+// slot; a negative slot is skipped: they are there already. No two tokens have the same slot.
 void nt_kv_write(nt_workers *workers, const nt_kv_layer *cache, const float *keys, const float *values,
                  int64_t row_stride, const int32_t *slots, int64_t token_count);
 
-// Attention of each token over its sequence's positions (window lower bound) ... position.
-// queries [token_count, query heads, head dimension] with q_stride floats between tokens; out likewise with out_stride.
-// token_rows[t]: the row of token t; block_tables + block_table_starts[row]: that row's blocks. Tokens of a row that follow
-// each other are computed together.
+// Attention of each token over its sequence's positions (window lower bound) ... position. queries [token_count,
+// query heads, head dimension] with q_stride floats between tokens; out likewise with out_stride. token_rows[t]: the
+// row of token t; block_tables + block_table_starts[row]: that row's blocks. Tokens of a row that follow each other
+// are computed together.
 typedef struct {
     const float *queries;
     int64_t q_stride;
@@ -60,8 +60,9 @@ typedef struct {
     const int32_t *token_rows;
     const int32_t *block_tables;
     const int32_t *block_table_starts;
-    // Few tokens with long contexts are cut into chunks for all threads where these say that there is something to gain:
-    // the threads of `workers`, and nt_attention_partials floats or fewer. May be 0 and NULL; never shows in the result.
+    // Few tokens with long contexts are cut into chunks for all threads where these say that there is something to
+    // gain: the threads of `workers`, and nt_attention_partials floats or fewer. May be 0 and NULL; never shows in
+    // the result.
     int64_t thread_count;
     float *partials;
     size_t partial_count;
@@ -76,8 +77,8 @@ size_t nt_attention_scratch(uint32_t type, int64_t head_dimension, int64_t heads
 size_t nt_attention_partials(int64_t token_count, int64_t query_head_count, int64_t head_dimension,
                              int64_t context_count);
 
-// The plain reference: scalar, one thread. Tests compare bits. scratch: floats of the context, or of two heads if those are
-// more.
+// The plain reference: scalar, one thread. Tests compare bits. scratch: floats of the context, or of two heads if
+// those are more.
 void nt_reference_attention(const nt_kv_layer *cache, const nt_attention_plan *plan, float *scratch);
 
 // K and V of one slot and head as floats: what attention sees.
