@@ -44,8 +44,8 @@ static nt_meeting nt_meeting_of(const nt_sweep *sweep, const nt_packed *w, int64
     const int64_t groups = (rows + at_once - 1) / at_once;
     nt_meeting meeting = {w, panel, groups, rows / groups, rows % groups, 0, 0, 0};
     const int64_t units = nt_unit_count(w), share = groups * units;
-    if (groups == 1 ? nt_is_read_unasked(sweep->kernels, w->type, rows) : panel + 1 >= nt_panel_count(w)) return meeting;
-    if (units == 0) return meeting;
+    const int is_last = panel + 1 >= nt_panel_count(w);
+    if (share == 0 || (groups == 1 ? nt_is_read_unasked(sweep->kernels, w->type, rows) : is_last)) return meeting;
     meeting.lines = (int)(((int64_t)(w->panel_bytes / 64) + share - 1) / share);
     meeting.share = (size_t)meeting.lines * (size_t)units * 64;
     meeting.ahead = groups == 1 ? NT_AHEAD_BYTES : w->panel_bytes;

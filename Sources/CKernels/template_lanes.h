@@ -11,8 +11,11 @@
 // a unit that adds up four products a row has two more.
 #if defined(NT_HAS_512)
 #define NT_ROWS_AT_ONCE 6
-#else
+#elif defined(NT_HAS_AVX2) || !defined(__x86_64__)
 #define NT_ROWS_AT_ONCE 4
+#else
+// Without a fused multiply-add it is slow anyway, and the code of larger tiles is large.
+#define NT_ROWS_AT_ONCE 2
 #endif
 
 // Registers of outputs side by side in a tile. Small ones hold a whole panel for a row or two, which are a matter of

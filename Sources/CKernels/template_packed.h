@@ -22,9 +22,12 @@
 #define NT_TILE_NAMES(type)                                                                            \
     {nt_tile_##type##_1, nt_tile_##type##_2, nt_tile_##type##_3, nt_tile_##type##_4, nt_tile_##type##_5, \
      nt_tile_##type##_6}
-#else
+#elif NT_ROWS_AT_ONCE == 4
 #define NT_TILES_OF(type) NT_TILE_OF(type, 1) NT_TILE_OF(type, 2) NT_TILE_OF(type, 3) NT_TILE_OF(type, 4)
 #define NT_TILE_NAMES(type) {nt_tile_##type##_1, nt_tile_##type##_2, nt_tile_##type##_3, nt_tile_##type##_4}
+#else
+#define NT_TILES_OF(type) NT_TILE_OF(type, 1) NT_TILE_OF(type, 2)
+#define NT_TILE_NAMES(type) {nt_tile_##type##_1, nt_tile_##type##_2}
 #endif
 
 NT_TILES_OF(NT_F32)

@@ -17,7 +17,7 @@ import time
 import every_mode
 import wire
 
-SMALL_CACHE_MIB = 4
+SMALL_CACHE_MIB = 2
 # More than ever wait; the crowd comes at once and may take its time.
 PATIENCE = ["--max-waiting", 65536, "--max-waiting-tokens", 1 << 30, "--max-queue-seconds", 0]
 TIMEOUT = 240
@@ -29,16 +29,16 @@ def matrix(is_full):
     for places in itertools.product(*(range(len(each)) for each in settings)):
         if is_full or sum(places) % 2 == 1:
             yield server(*(each[place] for each, place in zip(settings, places)))
-    # Blocks that no chunk and no context is a multiple of.
-    yield server("on", 64, "small", 2, "--block-size", 5)
-    yield server("on", 512, "ample", 1, "--block-size", 1)
+    # Blocks that no chunk and no context is a multiple of. Keys and values of 16 bits come in blocks of 16.
+    yield server("on", 64, "small", 2, "--block-size", 48)
+    yield server("on", 512, "ample", 1, "--block-size", 80)
 
 
 def sample():
     yield server("on", 64, "small", 2)
     yield server("off", 7, "small", 1)
     yield server("on", 1, "ample", 2)
-    yield server("on", 512, "ample", 1, "--block-size", 5)
+    yield server("on", 512, "ample", 1, "--block-size", 48)
 
 
 def server(cache, chunk, memory, threads, *more):
