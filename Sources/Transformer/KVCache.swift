@@ -21,6 +21,8 @@ final class KVCache {
         guard let pages = WeightPages(byteCount: layerByteCount * configuration.layerCount),
             let base = pages.bytes.baseAddress
         else { preconditionFailure("no memory for a KV cache of \(layerByteCount * configuration.layerCount) bytes") }
+        // Touched now, so that memory stays flat under load.
+        pages.bytes.initializeMemory(as: UInt8.self, repeating: 0)
         let partialCount = min(
             Self.partialFloatLimit,
             Workers.attentionPartials(
