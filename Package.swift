@@ -98,7 +98,8 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Engine", "Transformer", "Sampling", "Tokenization", "Checkpoints", "InferenceTypes", "TestSupport",
+                "Engine", "Transformer", "Kernels", "Sampling", "Tokenization", "Checkpoints", "InferenceTypes",
+                "TestSupport",
                 logging,
             ],
             swiftSettings: strict),

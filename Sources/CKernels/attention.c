@@ -44,9 +44,9 @@ static void nt_fold_task(void *context, int64_t first, int64_t last, float *scra
 }
 
 // Few tokens and many threads: each chunk is a unit of its own.
-static void nt_cut_chunks(nt_attention_cut *cut) {
+static void nt_cut_chunks(nt_attention_cut *cut, int64_t thread_count) {
     const nt_attention_plan *plan = cut->plan;
-    if (plan->token_count * cut->cache->kv_head_count >= plan->thread_count) return;
+    if (plan->token_count * cut->cache->kv_head_count >= thread_count) return;
     int64_t chunks = 0;
     for (int64_t t = 0; t < plan->token_count; t++)
         chunks = plan->positions[t] / NT_CHUNK >= chunks ? plan->positions[t] / NT_CHUNK + 1 : chunks;
@@ -57,21 +57,20 @@ static void nt_cut_chunks(nt_attention_cut *cut) {
     cut->unit_count = plan->token_count * cut->cache->kv_head_count * chunks;
 }
 
-static nt_attention_cut nt_cut(const nt_kv_layer *cache, const nt_attention_plan *plan) {
+static nt_attention_cut nt_cut(const nt_kv_layer *cache, const nt_attention_plan *plan, int64_t thread_count) {
     nt_attention_cut cut = {.cache = cache, .plan = plan, .layout = nt_cache_layout_of(cache)};
     cut.width = nt_sums_width(cache->head_dimension);
     cut.group = plan->query_head_count / cache->kv_head_count;
-    const int64_t threads = plan->thread_count > 0 ? plan->thread_count : 1;
     const int64_t most = cut.group < NT_PASS_ROWS ? NT_PASS_ROWS / cut.group : 1;
-    const int64_t wanted = plan->token_count * cache->kv_head_count / (threads * NT_UNITS_PER_THREAD);
+    const int64_t wanted = plan->token_count * cache->kv_head_count / (thread_count * NT_UNITS_PER_THREAD);
     cut.tokens_per_unit = wanted < 1 ? 1 : wanted > most ? most : wanted;
     cut.unit_count = (plan->token_count + cut.tokens_per_unit - 1) / cut.tokens_per_unit * cache->kv_head_count;
-    nt_cut_chunks(&cut);
+    nt_cut_chunks(&cut, thread_count);
     return cut;
 }
 
 void nt_attention(nt_workers *workers, const nt_kv_layer *cache, const nt_attention_plan *plan) {
-    nt_attention_job job = {nt_workers_kernels(workers), nt_cut(cache, plan)};
+    nt_attention_job job = {nt_workers_kernels(workers), nt_cut(cache, plan, nt_workers_thread_count(workers))};
     if (cache->type == NT_F32) {
         nt_workers_run(workers, nt_float_task, &job, plan->token_count * cache->kv_head_count);
         return;

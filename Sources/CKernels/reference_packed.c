@@ -57,7 +57,7 @@ static nt_plain_quant nt_plain_quant_at(uint32_t type, const void *row, int64_t 
         const int high = b->high[half * 32 + k] >> run * 2 & 3;
         return (nt_plain_quant){(low | high << 4) - 32, b->scales[half * 8 + run * 2 + k / 16], nt_half(b->scale), 0};
     }
-    default: __builtin_trap();
+    default: __builtin_trap();  // nt_is_quantized says no.
     }
 }
 

@@ -195,3 +195,5 @@ void nt_workers_destroy(nt_workers *workers) {
 const char *nt_workers_features(const nt_workers *workers) { return workers->kernels->name; }
 
 const nt_kernel_set *nt_workers_kernels(const nt_workers *workers) { return workers->kernels; }
+
+int nt_workers_thread_count(const nt_workers *workers) { return workers->thread_count; }

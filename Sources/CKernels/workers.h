@@ -8,6 +8,7 @@
 typedef void (*nt_task)(void *context, int64_t first, int64_t last, float *scratch);
 
 const nt_kernel_set *nt_workers_kernels(const nt_workers *workers);
+int nt_workers_thread_count(const nt_workers *workers);
 
 // The set of this name, or without one the best that this processor has; NULL when it has not the instructions.
 const nt_kernel_set *nt_choose_kernels(const char *features);

@@ -77,7 +77,7 @@ package struct AttentionPlaces {
 extension Workers {
     /// Floats of scratch that each thread needs for `attention`. Only `f32` needs more for a longer context.
     package static func attentionScratch(
-        contextCount: Int, headsPerKeyValueHead: Int, headDimension: Int = 0, type: CacheType = .f32
+        contextCount: Int, headsPerKeyValueHead: Int, headDimension: Int, type: CacheType
     ) -> Int {
         nt_attention_scratch(type.raw, Int64(headDimension), Int64(headsPerKeyValueHead), Int64(contextCount))
     }
@@ -119,8 +119,8 @@ extension Workers {
             token_count: Int64(queries.rowCount), query_head_count: Int64(queries.columnCount / dimension),
             scale: 1 / Float(dimension).squareRoot(), window: Int64(window ?? 0), positions: places.positions,
             token_rows: places.tokenRows, block_tables: places.blockTables,
-            block_table_starts: places.blockTableStarts, thread_count: Int64(threadCount),
-            partials: layer.partials.baseAddress, partial_count: layer.partials.count)
+            block_table_starts: places.blockTableStarts, partials: layer.partials.baseAddress,
+            partial_count: layer.partials.count)
         var view = layer.view
         nt_attention(handle, &view, &plan)
     }

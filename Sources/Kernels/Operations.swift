@@ -24,12 +24,18 @@ extension Workers {
     ///
     /// - Requires: every id is a row of `table`.
     package func gather(_ table: Matrix, rows ids: UnsafeBufferPointer<Int32>, into output: FloatRows) {
-        precondition(output.rowCount == ids.count && output.columnCount == table.columnCount)
-        precondition(output.stride == output.columnCount)
-        precondition(ids.allSatisfy { $0 >= 0 && $0 < table.rowCount }, "an id outside its table")
+        requireRows(ids, of: table.rowCount, table.columnCount, output)
         guard let base = ids.baseAddress else { return }
         var view = table.view
         nt_gather_rows(handle, &view, base, Int64(ids.count), output.base)
+    }
+
+    func requireRows(
+        _ ids: UnsafeBufferPointer<Int32>, of rowCount: Int, _ columnCount: Int, _ output: FloatRows
+    ) {
+        precondition(output.rowCount == ids.count && output.columnCount == columnCount)
+        precondition(output.stride == output.columnCount)
+        precondition(ids.allSatisfy { $0 >= 0 && $0 < rowCount }, "an id outside its table")
     }
 
     /// Root mean square norm of each row.

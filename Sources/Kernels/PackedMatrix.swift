@@ -38,6 +38,16 @@ package struct PackedMatrix {
     /// As the C kernels take it.
     let view: nt_packed
 
+    /// - Requires: `memory` holds the matrix as `Workers.pack` packs it, and outlives this value.
+    package init(_ memory: UnsafeMutableRawPointer, elementType: ElementType, rowCount: Int, columnCount: Int) {
+        self.elementType = elementType
+        self.rowCount = rowCount
+        self.columnCount = columnCount
+        view = nt_packed(
+            panels: memory, type: elementType.rawValue, rows: Int64(rowCount), columns: Int64(columnCount),
+            panel_bytes: nt_packed_panel_bytes(elementType.rawValue, Int64(columnCount)))
+    }
+
     /// What its products read.
     package var inputKind: RowKind { Self.inputKind(elementType) }
 
@@ -69,19 +79,6 @@ package struct ActivationRows {
     }
 }
 
-/// Memory for weights: page-aligned, in large pages where the system has them, freed when this goes.
-package final class WeightPages {
-    package let bytes: UnsafeMutableRawBufferPointer
-
-    /// - Returns: nil when there is not so much memory.
-    package init?(byteCount: Int) {
-        guard let base = nt_pages_allocate(byteCount) else { return nil }
-        bytes = UnsafeMutableRawBufferPointer(start: base, count: byteCount)
-    }
-
-    deinit { nt_pages_free(bytes.baseAddress, bytes.count) }
-}
-
 extension Workers {
     /// Packs a matrix, all threads together.
     ///
@@ -90,20 +87,14 @@ extension Workers {
         var source = matrix.view
         nt_pack(handle, &source, memory)
         return PackedMatrix(
-            elementType: matrix.elementType, rowCount: matrix.rowCount, columnCount: matrix.columnCount,
-            view: nt_packed(
-                panels: memory, type: matrix.elementType.rawValue, rows: Int64(matrix.rowCount),
-                columns: Int64(matrix.columnCount),
-                panel_bytes: nt_packed_panel_bytes(matrix.elementType.rawValue, Int64(matrix.columnCount))))
+            memory, elementType: matrix.elementType, rowCount: matrix.rowCount, columnCount: matrix.columnCount)
     }
 
     /// `output[i] = table[ids[i]]` as floats: an embedding that is the head, too.
     ///
     /// - Requires: every id is a row of `table`.
     package func gather(_ table: PackedMatrix, rows ids: UnsafeBufferPointer<Int32>, into output: FloatRows) {
-        precondition(output.rowCount == ids.count && output.columnCount == table.columnCount)
-        precondition(output.stride == output.columnCount)
-        precondition(ids.allSatisfy { $0 >= 0 && $0 < table.rowCount }, "an id outside its table")
+        requireRows(ids, of: table.rowCount, table.columnCount, output)
         guard let base = ids.baseAddress else { return }
         var view = table.view
         nt_gather_packed(handle, &view, base, Int64(ids.count), output.base)

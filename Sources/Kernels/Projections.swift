@@ -19,34 +19,25 @@ package struct Product {
     }
 }
 
-/// Products of one input that are computed in one pass, as the C kernels take them: made once, so that a step allocates
-/// nothing.
-package final class Projections {
-    package let inputKind: RowKind
-    fileprivate let columnCount: Int
-    fileprivate let products: UnsafeMutableBufferPointer<nt_product>
-    fileprivate let rowCapacity: Int
+/// Products as the C kernels take them, in memory of their own: made once, so that a step allocates nothing.
+private final class ProductTable {
+    let products: UnsafeMutableBufferPointer<nt_product>
     private let weights: UnsafeMutableBufferPointer<nt_packed>
 
-    /// - Requires: all read rows of one kind and width; their weights and outputs outlive this.
-    package init(_ list: [Product]) {
-        guard let first = list.first else { preconditionFailure("no products") }
-        inputKind = first.weight.inputKind
-        columnCount = first.weight.columnCount
+    /// - Parameter list: each product's weights, and the rest of it.
+    /// - Requires: all read rows of one kind and width.
+    init(_ list: [(weight: PackedMatrix, product: nt_product)]) {
         precondition(
-            list.allSatisfy { [inputKind, columnCount] in
-                $0.weight.inputKind == inputKind && $0.weight.columnCount == columnCount
+            list.allSatisfy {
+                $0.weight.inputKind == list[0].weight.inputKind && $0.weight.columnCount == list[0].weight.columnCount
             })
-        rowCapacity = list.reduce(Int.max) { min($0, $1.output.rowCount) }
         weights = .allocate(capacity: list.count)
         products = .allocate(capacity: list.count)
-        for (index, product) in list.enumerated() {
-            weights.initializeElement(at: index, to: product.weight.view)
-            products.initializeElement(
-                at: index,
-                to: nt_product(
-                    w: weights.baseAddress.map { UnsafePointer($0 + index) }, bias: product.bias,
-                    out: product.output.base, out_stride: Int64(product.output.stride), store: product.store.raw))
+        for (index, entry) in list.enumerated() {
+            weights.initializeElement(at: index, to: entry.weight.view)
+            var product = entry.product
+            product.w = weights.baseAddress.map { UnsafePointer($0 + index) }
+            products.initializeElement(at: index, to: product)
         }
     }
 
@@ -54,6 +45,33 @@ package final class Projections {
         products.deallocate()
         weights.deallocate()
     }
+}
+
+/// Products of one input that are computed in one pass.
+package struct Projections {
+    package let inputKind: RowKind
+    fileprivate let columnCount: Int
+    fileprivate let rowCapacity: Int
+    private let table: ProductTable
+
+    /// - Requires: all read rows of one kind and width; their weights and outputs outlive this.
+    package init(_ list: [Product]) {
+        guard let first = list.first else { preconditionFailure("no products") }
+        inputKind = first.weight.inputKind
+        columnCount = first.weight.columnCount
+        rowCapacity = list.reduce(Int.max) { min($0, $1.output.rowCount) }
+        table = ProductTable(
+            list.map { product in
+                (
+                    product.weight,
+                    nt_product(
+                        w: nil, bias: product.bias, out: product.output.base,
+                        out_stride: Int64(product.output.stride), store: product.store.raw)
+                )
+            })
+    }
+
+    fileprivate var products: UnsafeMutableBufferPointer<nt_product> { table.products }
 }
 
 extension Workers {
@@ -124,13 +142,12 @@ extension Workers {
 }
 
 /// The products of a feed-forward network that make it wide.
-package final class Widening {
+package struct Widening {
     package let inputKind: RowKind
     package let activation: ActivationKind
     fileprivate let columnCount: Int
     fileprivate let outputColumnCount: Int
-    private let weights: UnsafeMutableBufferPointer<nt_packed>
-    private let products: UnsafeMutableBufferPointer<nt_product>
+    private let table: ProductTable
 
     /// - Requires: gate and up have one shape and read rows of one kind; weights and biases outlive this.
     package init(
@@ -138,35 +155,17 @@ package final class Widening {
         up: (weight: PackedMatrix, bias: UnsafePointer<Float>?)?,
         activation: ActivationKind
     ) {
-        let list = [gate] + (up.map { [$0] } ?? [])
         inputKind = gate.weight.inputKind
         columnCount = gate.weight.columnCount
         outputColumnCount = gate.weight.rowCount
         self.activation = activation
-        precondition(
-            list.allSatisfy { [inputKind, columnCount, outputColumnCount] in
-                $0.weight.inputKind == inputKind && $0.weight.columnCount == columnCount
-                    && $0.weight.rowCount == outputColumnCount
+        if let up { precondition(up.weight.rowCount == gate.weight.rowCount) }
+        table = ProductTable(
+            ([gate] + (up.map { [$0] } ?? [])).map {
+                ($0.weight, nt_product(w: nil, bias: $0.bias, out: nil, out_stride: 0, store: NT_STORE))
             })
-        weights = .allocate(capacity: list.count)
-        products = .allocate(capacity: list.count)
-        for (index, part) in list.enumerated() {
-            weights.initializeElement(at: index, to: part.weight.view)
-            products.initializeElement(
-                at: index,
-                to: nt_product(
-                    w: weights.baseAddress.map { UnsafePointer($0 + index) }, bias: part.bias, out: nil, out_stride: 0,
-                    store: NT_STORE))
-        }
     }
 
-    deinit {
-        products.deallocate()
-        weights.deallocate()
-    }
-
-    fileprivate var gate: UnsafePointer<nt_product>? { products.baseAddress.map { UnsafePointer($0) } }
-    fileprivate var up: UnsafePointer<nt_product>? {
-        products.count > 1 ? products.baseAddress.map { UnsafePointer($0 + 1) } : nil
-    }
+    fileprivate var gate: UnsafePointer<nt_product>? { UnsafePointer(table.products.baseAddress) }
+    fileprivate var up: UnsafePointer<nt_product>? { table.products.count > 1 ? gate.map { $0 + 1 } : nil }
 }

@@ -1,8 +1,8 @@
 import CKernels
 import InferenceTypes
 
-/// Which instructions the kernels use, the best first: AVX-512 with products of bytes and of bfloats, of bytes, with neither;
-/// 256-bit registers with products of bytes; AVX2; whatever the compiler makes of vectors.
+/// Which instructions the kernels use, the best first: AVX-512 with products of bytes and of bfloats, of bytes, with
+/// neither; 256-bit registers with products of bytes; AVX2; whatever the compiler makes of vectors.
 package enum InstructionSet: String, Sendable, CaseIterable {
     case avx512bf16, avx512vnni, avx512, avxvnni, avx2, portable
 
@@ -13,8 +13,11 @@ package enum InstructionSet: String, Sendable, CaseIterable {
     package static var best: InstructionSet { allCases.first(where: \.isAvailable) ?? .portable }
 }
 
+/// What the machine does not give: threads, instructions, memory.
 package struct WorkersError: Error, Sendable, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
 }
 
 /// The threads that share each operation, and the operations themselves: the shape-checked face of `CKernels`.

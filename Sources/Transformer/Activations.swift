@@ -4,8 +4,9 @@ import Kernels
 /// The buffers of a step, allocated once for the largest one.
 ///
 /// - Shapes: T = `tokenCapacity`, L = `logitsCapacity`; hidden `[T, hidden]`, queries and attended `[T, query heads ×
-///   head dimension]`, keys and values `[T, KV heads × head dimension]`, cosines and sines `[T, pairs]`, selected and states
-///   `[L, hidden]`, positions `[T, hidden]` where they are learned; what products read: input `[max(T, L), hidden]`, attended rows, and widened rows `[T, feed forward]`.
+///   head dimension]`, keys and values `[T, KV heads × head dimension]`, cosines and sines `[T, pairs]`, selected and
+///   states `[L, hidden]`, positions `[T, hidden]` where they are learned. What products read: input
+///   `[max(T, L), hidden]`, attended rows `[T, query heads × head dimension]`, widened rows `[T, feed forward]`.
 struct Activations {
     let hidden, queries, keys, values, attended, selected, states, positions: FloatRows
     let cosines, sines: UnsafeMutablePointer<Float>

@@ -5,7 +5,7 @@ import Kernels
 /// pool's to know.
 final class KVCache {
     let layers: [KeyValueLayer]
-    private let pages: WeightPages
+    private let pages: MemoryPages
     private let partials: Arena
     private let starts: [UnsafeMutableRawPointer]
     private let blockByteCount: Int
@@ -13,27 +13,27 @@ final class KVCache {
     /// Floats that attention may use to cut long contexts for several threads: 16 MB.
     private static let partialFloatLimit = 4 << 20
 
-    /// - Requires: the type can have blocks of this size; memory for them.
-    init(_ configuration: ModelConfiguration, blockCount: Int, blockSize: Int, type: CacheType = .f32) {
-        let blockByteCount = Self.layerByteCount(configuration, blockSize: blockSize, type: type)
+    /// - Requires: the type can have blocks of this size.
+    /// - Throws: where there is no memory for them.
+    init(_ configuration: ModelConfiguration, _ capacity: RunnerCapacity, type: CacheType) throws(WorkersError) {
+        let blockByteCount = Self.layerByteCount(configuration, blockSize: capacity.blockSize, type: type)
         // Each layer starts at a cache line.
-        let layerByteCount = (blockByteCount * blockCount + 63) / 64 * 64
-        guard let pages = WeightPages(byteCount: layerByteCount * configuration.layerCount),
+        let layerByteCount = (blockByteCount * capacity.blockCount + 63) / 64 * 64
+        guard let pages = MemoryPages(byteCount: layerByteCount * configuration.layerCount),
             let base = pages.bytes.baseAddress
-        else { preconditionFailure("no memory for a KV cache of \(layerByteCount * configuration.layerCount) bytes") }
+        else {
+            throw WorkersError(
+                description: "no memory for a KV cache of \(layerByteCount * configuration.layerCount) bytes")
+        }
         // Touched now, so that memory stays flat under load.
         pages.bytes.initializeMemory(as: UInt8.self, repeating: 0)
-        let partialCount = min(
-            Self.partialFloatLimit,
-            Workers.attentionPartials(
-                tokenCount: 1, queryHeadCount: configuration.queryHeadCount,
-                headDimension: configuration.headDimension, contextCount: blockCount * blockSize))
+        let partialCount = Self.partialFloatCount(configuration, contextCount: capacity.contextCount)
         let arena = Arena(capacity: Arena.footprint(partialCount))
         let partials = UnsafeMutableBufferPointer(start: arena.allocate(partialCount), count: partialCount)
         let starts = (0..<configuration.layerCount).map { base + $0 * layerByteCount }
         layers = starts.map {
             KeyValueLayer(
-                $0, type: type, blockSize: blockSize, keyValueHeadCount: configuration.keyValueHeadCount,
+                $0, type: type, blockSize: capacity.blockSize, keyValueHeadCount: configuration.keyValueHeadCount,
                 headDimension: configuration.headDimension, partials: partials)
         }
         self.pages = pages
@@ -42,8 +42,17 @@ final class KVCache {
         self.blockByteCount = blockByteCount
     }
 
+    /// Floats in which one token's attention over a long context is cut for several threads.
+    static func partialFloatCount(_ configuration: ModelConfiguration, contextCount: Int) -> Int {
+        min(
+            partialFloatLimit,
+            Workers.attentionPartials(
+                tokenCount: 1, queryHeadCount: configuration.queryHeadCount,
+                headDimension: configuration.headDimension, contextCount: contextCount))
+    }
+
     /// Bytes of one block: K and V of all layers.
-    static func blockByteCount(_ configuration: ModelConfiguration, blockSize: Int, type: CacheType = .f32) -> Int {
+    static func blockByteCount(_ configuration: ModelConfiguration, blockSize: Int, type: CacheType) -> Int {
         layerByteCount(configuration, blockSize: blockSize, type: type) * configuration.layerCount
     }
 

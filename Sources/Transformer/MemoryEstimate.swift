@@ -26,7 +26,8 @@ package struct MemoryEstimate: Sendable, Equatable {
         let activations = Activations.floatCount(
             configuration, tokenCapacity: capacity.tokenCount, logitsCapacity: capacity.logitsCount)
         let scratch = ModelRunner.scratchFloatCount(configuration, capacity, precision.cache) * threadCount
+        let partials = KVCache.partialFloatCount(configuration, contextCount: capacity.contextCount)
         let logits = configuration.vocabularyCount * capacity.logitsCount
-        return (activations + scratch + logits) * MemoryLayout<Float>.stride
+        return (activations + scratch + partials + logits) * MemoryLayout<Float>.stride
     }
 }

@@ -36,7 +36,7 @@ package final class ModelRunner {
     private let logits: Logits
     private var tokenRows: [Int32]
 
-    /// - Throws: `CheckpointError` for missing weights, `WorkersError` for threads.
+    /// - Throws: `CheckpointError` for missing weights, `WorkersError` for threads and memory.
     package init(
         _ checkpoint: Checkpoint, capacity: RunnerCapacity, threadCount: Int, precision: ModelPrecision = .exact,
         instructionSet: InstructionSet? = nil
@@ -48,9 +48,7 @@ package final class ModelRunner {
             scratchFloatCount: Self.scratchFloatCount(configuration, capacity, precision.cache),
             instructionSet: instructionSet)
         weights = try ModelWeights(checkpoint, compute: precision.compute, workers: workers)
-        cache = KVCache(
-            configuration, blockCount: capacity.blockCount, blockSize: capacity.blockSize,
-            type: precision.cache)
+        cache = try KVCache(configuration, capacity, type: precision.cache)
         activations = Activations(
             configuration, tokenCapacity: capacity.tokenCount, logitsCapacity: capacity.logitsCount)
         layers = weights.layers.map { [activations, configuration] in Layer($0, activations, configuration) }

@@ -6,13 +6,13 @@ import Kernels
 final class WeightPacker {
     private let checkpoint: Checkpoint
     private let workers: Workers
-    private let pages: WeightPages
+    private let pages: MemoryPages
     private var packedByteCount = 0
     private var arenas: [Arena] = []
 
     /// - Throws: `CheckpointError` where there is not so much memory.
     init(_ checkpoint: Checkpoint, _ plan: PackingPlan, _ workers: Workers) throws(CheckpointError) {
-        guard let pages = WeightPages(byteCount: plan.byteCount) else {
+        guard let pages = MemoryPages(byteCount: plan.byteCount) else {
             throw CheckpointError(
                 file: checkpoint.fileName, section: "weights", message: "no memory for \(plan.byteCount) bytes")
         }
@@ -38,45 +38,74 @@ final class WeightPacker {
         guard let base = pages.bytes.baseAddress else { preconditionFailure("no memory for weights") }
         // No copy of the file stays beside the packed one.
         defer { view.tensor.forgetPages() }
-        return withMatrix(of: view, as: type) { workers.pack($0, into: base + start) }
+        guard view.layout == .rowsAreOutputs, type == view.elementType else {
+            return packCopy(of: view, as: type, into: base + start)
+        }
+        return workers.pack(
+            Matrix(
+                bytes: view.bytes, elementType: type, rowCount: view.outputCount, columnCount: view.inputCount),
+            into: base + start)
     }
 
-    /// Calls `body` with the view as a matrix whose rows are outputs: where it lies, or as a copy for the time of the call.
-    private func withMatrix<R>(of view: WeightView, as type: ElementType, _ body: (Matrix) -> R) -> R {
+    /// Outputs that are copied at once, whole panels: a vocabulary as floats is half a gigabyte.
+    private static let copiedRowCount = 1024
+
+    /// What lies otherwise than it is packed goes through a copy, some outputs at a time.
+    private func packCopy(
+        of view: WeightView, as type: ElementType, into memory: UnsafeMutableRawPointer
+    ) -> PackedMatrix {
         let (rows, columns) = (view.outputCount, view.inputCount)
-        if view.layout == .rowsAreOutputs, type == view.elementType {
-            return body(Matrix(bytes: view.bytes, elementType: type, rowCount: rows, columnCount: columns))
-        }
-        guard let byteCount = type.byteCount(elementCount: rows * columns) else {
-            preconditionFailure("floats without a size")
-        }
-        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: byteCount, alignment: 64)
+        guard let rowByteCount = type.byteCount(elementCount: columns) else { preconditionFailure("half a block") }
+        let copy = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: min(rows, Self.copiedRowCount) * rowByteCount, alignment: 64)
         defer { copy.deallocate() }
-        if view.layout == .rowsAreOutputs {
-            dequantize(view.elementType, view.bytes, into: copy.bindMemory(to: Float.self))
-        } else {
-            transpose(view, as: type, into: copy)
+        for start in stride(from: 0, to: rows, by: Self.copiedRowCount) {
+            let outputs = start..<min(start + Self.copiedRowCount, rows)
+            let part = UnsafeMutableRawBufferPointer(rebasing: copy[..<(outputs.count * rowByteCount)])
+            if view.layout == .rowsAreOutputs {
+                widen(view, outputs, into: part.bindMemory(to: Float.self))
+            } else {
+                transpose(view, outputs, as: type, into: part)
+            }
+            _ = workers.pack(
+                Matrix(
+                    bytes: UnsafeRawBufferPointer(part), elementType: type, rowCount: outputs.count,
+                    columnCount: columns),
+                into: memory + PackedMatrix.byteCount(type, rowCount: start, columnCount: columns))
         }
-        return body(
-            Matrix(bytes: UnsafeRawBufferPointer(copy), elementType: type, rowCount: rows, columnCount: columns))
+        return PackedMatrix(memory, elementType: type, rowCount: rows, columnCount: columns)
+    }
+
+    private func widen(
+        _ view: WeightView, _ outputs: Range<Int>, into floats: UnsafeMutableBufferPointer<Float>
+    ) {
+        let rowByteCount = view.bytes.count / view.outputCount
+        let bytes = view.bytes[outputs.lowerBound * rowByteCount..<outputs.upperBound * rowByteCount]
+        dequantize(view.elementType, UnsafeRawBufferPointer(rebasing: bytes), into: floats)
     }
 
     /// `[inputs, all outputs]` to `[outputs, inputs]`.
-    private func transpose(_ view: WeightView, as type: ElementType, into copy: UnsafeMutableRawBufferPointer) {
+    private func transpose(
+        _ view: WeightView, _ outputs: Range<Int>, as type: ElementType, into copy: UnsafeMutableRawBufferPointer
+    ) {
         guard type == view.elementType else {
-            return transpose(view, as: Float.self, into: copy) { bytes, row in
+            return transpose(view, outputs, as: Float.self, into: copy) { bytes, row in
                 dequantize(view.elementType, bytes, into: row)
             }
         }
         if type == .f32 {
-            transpose(view, as: UInt32.self, into: copy) { UnsafeMutableRawBufferPointer($1).copyMemory(from: $0) }
+            transpose(view, outputs, as: UInt32.self, into: copy) {
+                UnsafeMutableRawBufferPointer($1).copyMemory(from: $0)
+            }
         } else {
-            transpose(view, as: UInt16.self, into: copy) { UnsafeMutableRawBufferPointer($1).copyMemory(from: $0) }
+            transpose(view, outputs, as: UInt16.self, into: copy) {
+                UnsafeMutableRawBufferPointer($1).copyMemory(from: $0)
+            }
         }
     }
 
     private func transpose<Element: Numeric>(
-        _ view: WeightView, as: Element.Type, into copy: UnsafeMutableRawBufferPointer,
+        _ view: WeightView, _ outputs: Range<Int>, as: Element.Type, into copy: UnsafeMutableRawBufferPointer,
         read: (UnsafeRawBufferPointer, UnsafeMutableBufferPointer<Element>) -> Void
     ) {
         let target = copy.bindMemory(to: Element.self)
@@ -86,8 +115,8 @@ final class WeightPacker {
             let bytes = UnsafeRawBufferPointer(
                 rebasing: view.bytes[input * rowByteCount..<(input + 1) * rowByteCount])
             row.withUnsafeMutableBufferPointer { read(bytes, $0) }
-            for output in 0..<view.outputCount {
-                target[output * view.inputCount + input] = row[view.outputs.lowerBound + output]
+            for (place, output) in outputs.enumerated() {
+                target[place * view.inputCount + input] = row[view.outputs.lowerBound + output]
             }
         }
     }

@@ -4,7 +4,6 @@ import InferenceTypes
 /// Attention over a paged cache in the order that random pages come in.
 final class BenchAttention {
     private let shape: BenchAttentionShape
-    private let threadCount: Int
     private let workers: OpaquePointer
     private let storage: BenchMemory
     private let queries: BenchMemory
@@ -28,10 +27,10 @@ final class BenchAttention {
     ///   - promptCount: tokens of one prompt instead, the last ones of the context.
     init(
         _ shape: BenchAttentionShape, type: ElementType, contextCount: Int, rowCount: Int, promptCount: Int?,
-        threadCount: Int, workers: OpaquePointer, coldByteCount: Int
+        workers: OpaquePointer, coldByteCount: Int
     ) throws(StartError) {
         (self.shape, self.type, self.contextCount) = (shape, type, contextCount)
-        (self.threadCount, self.workers) = (threadCount, workers)
+        self.workers = workers
         blockByteCount = nt_kv_block_bytes(
             type.rawValue, Int64(Self.blockSize), Int64(shape.keyValueHeadCount), Int64(shape.headDimension))
         guard blockByteCount > 0 else { throw StartError("there is no KV cache of \(type.name) with this shape") }
@@ -111,7 +110,6 @@ final class BenchAttention {
                         plan.token_rows = tokenRows.baseAddress
                         plan.block_tables = tables.baseAddress
                         plan.block_table_starts = starts.baseAddress
-                        plan.thread_count = Int64(threadCount)
                         plan.partials = partials.floats
                         plan.partial_count = partialCount
                         nt_attention(workers, &layer, &plan)

@@ -4,7 +4,6 @@ import InferenceTypes
 /// Runs work again and again, with the roofline before and after.
 struct BenchKernels {
     let workers: OpaquePointer
-    let threadCount: Int
     /// Of each row of the table.
     let seconds: Double
     let probe: RooflineProbe
@@ -14,10 +13,10 @@ struct BenchKernels {
     private var last: Roofline?
 
     init(
-        workers: OpaquePointer, threadCount: Int, seconds: Double, probe: RooflineProbe,
+        workers: OpaquePointer, seconds: Double, probe: RooflineProbe,
         coldByteCount: Int = BenchMemory.coldByteCount
     ) {
-        (self.workers, self.threadCount, self.seconds, self.probe) = (workers, threadCount, seconds, probe)
+        (self.workers, self.seconds, self.probe) = (workers, seconds, probe)
         self.coldByteCount = coldByteCount
     }
 
@@ -71,7 +70,7 @@ struct BenchKernels {
     ) throws(StartError) {
         let attention = try BenchAttention(
             shape, type: type, contextCount: context, rowCount: rowCount, promptCount: promptCount,
-            threadCount: threadCount, workers: workers, coldByteCount: coldByteCount)
+            workers: workers, coldByteCount: coldByteCount)
         measure(attention.work)
     }
 

@@ -87,7 +87,7 @@ struct BenchKernelsCommand: ParsableCommand {
         else { throw StartError("cannot start \(threadCount) threads" + (cpuFeatures.map { " with \($0)" } ?? "")) }
         defer { BenchKernels.endWorkers(workers) }
         var bench = BenchKernels(
-            workers: workers, threadCount: threadCount, seconds: seconds,
+            workers: workers, seconds: seconds,
             probe: RooflineProbe(mebibytes: rooflineMib, threadCount: threadCount))
         let kvType = try Self.elementTypes(self.kvType).first ?? .bf16
         if ops.contains(.project) { try bench.products(shapes.matrices, rowCounts: rows.counts) }

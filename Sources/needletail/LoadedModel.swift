@@ -50,8 +50,8 @@ struct LoadedModel: Sendable {
         self.memory = memory
         instructionSet = options.arithmetic.instructionSet
         precision = try options.arithmetic.precision(checkpoint.configuration, blockSize: options.blockSize)
-        (engineConfiguration, memoryPlan) = try Self.sizes(options, checkpoint, precision, threadCount, memory)
-        memoryEstimate = try Self.estimate(checkpoint, engineConfiguration, precision)
+        (engineConfiguration, memoryPlan, memoryEstimate) = try Self.sizes(
+            options, checkpoint, precision, threadCount, memory)
     }
 
     /// Name of the embedded model.
@@ -91,7 +91,7 @@ struct LoadedModel: Sendable {
     private static func sizes(
         _ options: ModelOptions, _ checkpoint: Checkpoint, _ precision: ModelPrecision, _ threadCount: Int,
         _ memory: Int
-    ) throws(StartError) -> (EngineConfiguration, MemoryPlan) {
+    ) throws(StartError) -> (EngineConfiguration, MemoryPlan, MemoryEstimate) {
         let own = checkpoint.configuration.contextCount
         if let wanted = options.context, wanted > own {
             throw StartError("--context \(wanted) is more than the model's \(own) positions")
@@ -117,7 +117,7 @@ struct LoadedModel: Sendable {
                     + "\(Readable.bytes(wanted)) are not enough")
         }
         plan.cache = configuration.blockCount * estimate.blockByteCount
-        return (configuration, plan)
+        return (configuration, plan, estimate)
     }
 
     /// Tokens that one request can have: its context, or the whole KV cache where that is smaller.

@@ -31,7 +31,7 @@ struct ModelBench {
     ///   - arrivals: how many steps come before each request; none when absent.
     func run(
         _ requests: [GenerationRequest], _ configuration: EngineConfiguration, threadCount: Int = 1,
-        arrivals: [Int] = []
+        precision: ModelPrecision = .exact, arrivals: [Int] = []
     ) async throws -> (answers: [Answers], statistics: EngineStatistics) {
         var configuration = configuration
         configuration.contextCount = checkpoint.configuration.contextCount
@@ -45,7 +45,7 @@ struct ModelBench {
                 tokenCount: configuration.maxBatchTokens, logitsCount: configuration.maxLogitsCount,
                 contextCount: configuration.maxSequenceTokens, blockCount: blockCount,
                 blockSize: configuration.blockSize),
-            threadCount: threadCount)
+            threadCount: threadCount, precision: precision)
         let mailbox = Mailbox(maxWaitingRequests: requests.count)
         var loop = EngineLoop(
             configuration: configuration, tokenizer: tokenizer, logger: LogRecorder().logger, mailbox: mailbox,

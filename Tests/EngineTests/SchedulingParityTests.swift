@@ -1,7 +1,9 @@
 import Checkpoints
 import InferenceTypes
+import Kernels
 import TestSupport
 import Testing
+import Transformer
 
 @testable import Engine
 
@@ -52,6 +54,32 @@ struct SchedulingParityTests {
             let alone = try await bench.run(
                 [request],
                 EngineConfiguration(blockSize: 16, blockCount: 64, contextCount: 0, cachesPrefixes: false))
+            #expect(alone.answers == [answers], "\(request)")
+        }
+    }
+
+    @Test(
+        "the same as it is served: keys and values of 16 and of 8 bits, products of bytes and of bfloats",
+        arguments: [("llama-gqa/model-q8_0.gguf", CacheType.bf16), ("qwen2/hf", .bf16), ("llama-gqa/hf", .q8_0)])
+    func native(model: String, cache: CacheType) async throws {
+        let bench = try ModelBench(SharedData.fixture("models/\(model)"))
+        let precision = ModelPrecision(compute: .native, cache: cache)
+        var random = SplitMix(11)
+        let requests = (0..<60).map {
+            Self.request($0, &random, vocabularyCount: bench.checkpoint.configuration.vocabularyCount)
+        }
+        let crowd = try await bench.run(
+            requests,
+            EngineConfiguration(
+                blockSize: 16, blockCount: 14, contextCount: 0, maxBatchTokens: 9, maxScoredTokens: 5,
+                maxOvertakes: 3),
+            threadCount: 2, precision: precision)
+        #expect(crowd.statistics.preemptionCount > 0 && crowd.statistics.cachedPromptTokenCount > 0)
+        for (request, answers) in zip(requests, crowd.answers) {
+            let alone = try await bench.run(
+                [request],
+                EngineConfiguration(blockSize: 32, blockCount: 32, contextCount: 0, cachesPrefixes: false),
+                precision: precision)
             #expect(alone.answers == [answers], "\(request)")
         }
     }

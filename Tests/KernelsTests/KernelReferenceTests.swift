@@ -5,33 +5,14 @@ import Kernels
 import TestSupport
 import Testing
 
-/// Instruction sets that this machine has.
-private let instructionSets = InstructionSet.allCases.filter {
-    (try? Workers(threadCount: 1, scratchFloatCount: 0, instructionSet: $0)) != nil
-}
-
 /// Every kernel against its plain reference, bit for bit: operation × type × shape × instruction set × threads.
 @Suite("Kernels and their references")
 struct KernelReferenceTests {
-    struct Machine: CustomStringConvertible {
-        var instructionSet: InstructionSet
-        var threadCount: Int
-        var description: String { "\(instructionSet.rawValue), \(threadCount) threads" }
-
-        func workers(scratch: Int) throws -> Workers {
-            try Workers(threadCount: threadCount, scratchFloatCount: scratch, instructionSet: instructionSet)
-        }
-    }
-
-    static let machines = instructionSets.flatMap { set in
-        [1, 2, 3].map { Machine(instructionSet: set, threadCount: $0) }
-    }
-
     @Test("the portable kernels are always there")
-    func portable() { #expect(instructionSets.contains(.portable)) }
+    func portable() { #expect(InstructionSet.portable.isAvailable) }
 
-    @Test("norms, rotary turns and activations equal their references", arguments: machines)
-    func rowOperations(machine: Machine) throws {
+    @Test("norms, rotary turns and activations equal their references", arguments: KernelMachine.all)
+    func rowOperations(machine: KernelMachine) throws {
         var generator = TestGenerator(seed: 11)
         let workers = try machine.workers(scratch: 0)
         for (rows, columns) in [(1, 2), (3, 48), (7, 64), (5, 172), (2, 1040)] {

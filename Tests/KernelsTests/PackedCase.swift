@@ -1,5 +1,6 @@
 import CKernels
 import InferenceTypes
+import Kernels
 import TestSupport
 import Testing
 
@@ -117,20 +118,13 @@ final class PackedCase {
 
 /// A pool at the C seam with one of the sets that this machine has.
 final class PackedMachine: CustomStringConvertible, Sendable {
-    static let all: [PackedMachine] = ["avx512bf16", "avx512vnni", "avx512", "avxvnni", "avx2", "portable"]
-        .flatMap { features in [1, 2].map { PackedMachine(features, threadCount: $0) } }
-        .filter(\.exists)
+    static let all: [PackedMachine] = InstructionSet.allCases.filter(\.isAvailable)
+        .flatMap { set in [1, 2].map { PackedMachine(set.rawValue, threadCount: $0) } }
 
     let features: String
     let threadCount: Int
 
     var description: String { "\(features), \(threadCount) threads" }
-
-    private var exists: Bool {
-        guard let workers = nt_workers_create(Int32(threadCount), 0, features) else { return false }
-        nt_workers_destroy(workers)
-        return true
-    }
 
     init(_ features: String, threadCount: Int) {
         self.features = features

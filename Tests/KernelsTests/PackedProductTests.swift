@@ -7,32 +7,17 @@ import Testing
 /// Packed weights against the plain references, which read them as they lie in a file, bit for bit.
 @Suite("Packed weights")
 struct PackedProductTests {
-    /// Every set that this machine has, alone and with another thread.
-    static let machines = InstructionSet.allCases.flatMap { set in
-        [1, 2].map { Machine(instructionSet: set, threadCount: $0) }
-    }.filter { (try? $0.workers()) != nil }
-
-    struct Machine: CustomStringConvertible {
-        var instructionSet: InstructionSet
-        var threadCount: Int
-        var description: String { "\(instructionSet.rawValue), \(threadCount) threads" }
-
-        func workers() throws -> Workers {
-            try Workers(threadCount: threadCount, scratchFloatCount: 128, instructionSet: instructionSet)
-        }
-    }
-
     /// A matrix in a file and in panels.
     private struct Weights {
         let bytes: [UInt8]
         let packed: PackedMatrix
-        let pages: WeightPages
+        let pages: MemoryPages
 
         init(_ type: ElementType, rows: Int, columns: Int, _ workers: Workers, _ generator: inout TestGenerator) throws
         {
             bytes = try randomMatrixBytes(type, rows: rows, columns: columns, using: &generator)
             pages = try #require(
-                WeightPages(byteCount: PackedMatrix.byteCount(type, rowCount: rows, columnCount: columns)))
+                MemoryPages(byteCount: PackedMatrix.byteCount(type, rowCount: rows, columnCount: columns)))
             let base = try #require(pages.bytes.baseAddress)
             packed = bytes.withUnsafeBytes {
                 workers.pack(Matrix(bytes: $0, elementType: type, rowCount: rows, columnCount: columns), into: base)
@@ -97,37 +82,27 @@ struct PackedProductTests {
         }
     }
 
-    private static func widths(_ type: ElementType) -> [Int] {
-        switch type.blockElementCount {
-        case 1: [1, 20, 37, 64]
-        case 32: [32, 992]
-        default: [256, 768]
-        }
-    }
-
+    /// Batches, shapes and threads are `PackedInvarianceTests`'; this is the Swift face: several products, added to what is
+    /// there.
     @Test(
-        "A product equals its reference for every type, shape and row count, whoever else is in the pass",
-        arguments: machines, ElementType.allCases)
-    func products(machine: Machine, type: ElementType) throws {
-        let workers = try machine.workers()
+        "Products of one pass are added to what is there, each with its bias or without",
+        arguments: [ElementType.f32, .f16, .bf16, .q8_0, .q4_1])
+    func products(type: ElementType) throws {
         var generator = TestGenerator(seed: 7)
-        for columns in Self.widths(type) {
-            for (outputs, others) in [(5, 33), (31, 64), (100, 1)] {
-                let weights = try Weights(type, rows: outputs, columns: columns, workers, &generator)
-                let second = try Weights(type, rows: others, columns: columns, workers, &generator)
-                for rows in [1, 2, 5, 6, 7, 13, 65] {
-                    let input = Rows(
-                        generator.floats(rows * columns), weights.packed.inputKind, columns: columns)
-                    let bias = generator.floats(outputs)
-                    let start = (generator.floats(rows * outputs), generator.floats(rows * others))
-                    let found = project(workers, input, (weights.packed, second.packed), bias, start)
-                    #expect(
-                        found.0 == weights.reference(input, bias: bias, onto: start.0), "\(outputs)×\(columns), \(rows)"
-                    )
-                    #expect(
-                        found.1 == second.reference(input, bias: nil, onto: start.1), "\(others)×\(columns), \(rows)")
-                }
-            }
+        let (columns, outputs, others, rows) = (96, 33, 70, 13)
+        let maker = try Workers(threadCount: 1, scratchFloatCount: 0)
+        let weights = try Weights(type, rows: outputs, columns: columns, maker, &generator)
+        let second = try Weights(type, rows: others, columns: columns, maker, &generator)
+        let input = Rows(generator.floats(rows * columns), weights.packed.inputKind, columns: columns)
+        let bias = generator.floats(outputs)
+        let start = (generator.floats(rows * outputs), generator.floats(rows * others))
+        let expected = (
+            weights.reference(input, bias: bias, onto: start.0), second.reference(input, bias: nil, onto: start.1)
+        )
+        for machine in KernelMachine.all {
+            let found = project(
+                try machine.workers(scratch: 0), input, (weights.packed, second.packed), bias, start)
+            #expect(found.0 == expected.0 && found.1 == expected.1, "\(machine)")
         }
     }
 
@@ -156,30 +131,11 @@ struct PackedProductTests {
         return (first, second)
     }
 
-    @Test("Many rows, in blocks that stay in the cache, equal each row alone", arguments: machines)
-    func rowBlocks(machine: Machine) throws {
-        let workers = try machine.workers()
-        var generator = TestGenerator(seed: 17)
-        let (columns, outputs, rows) = (4096, 40, 300)
-        let weights = try Weights(.q8_0, rows: outputs, columns: columns, workers, &generator)
-        let floats = generator.floats(rows * columns)
-        var together = [Float](repeating: 0, count: rows * outputs)
-        let input = Rows(floats, .quantized8, columns: columns)
-        together.withUnsafeMutableBufferPointer {
-            workers.project(
-                input.active, weights.packed,
-                into: FloatRows($0.baseAddress!, rowCount: rows, columnCount: outputs))
-        }
-        for row in [0, 1, 95, 96, 101, 102, 191, 192, 299] {
-            let alone = Rows(Array(floats[row * columns..<(row + 1) * columns]), .quantized8, columns: columns)
-            let expected = weights.reference(alone, bias: nil, onto: [Float](repeating: 0, count: outputs))
-            #expect(Array(together[row * outputs..<(row + 1) * outputs]) == expected, "row \(row)")
-        }
-    }
-
-    @Test("What widens equals products, their activation and its conversion", arguments: machines, RowKind.allCases)
-    func gated(machine: Machine, kind: RowKind) throws {
-        let workers = try machine.workers()
+    @Test(
+        "What widens equals products, their activation and its conversion", arguments: KernelMachine.all,
+        RowKind.allCases)
+    func gated(machine: KernelMachine, kind: RowKind) throws {
+        let workers = try machine.workers(scratch: 128)
         var generator = TestGenerator(seed: 3)
         let (columns, outputs, rows) = (64, kind == .quantized8 ? 96 : 75, 14)
         for type in [ElementType.f32, .bf16, .q4_1] {
@@ -203,9 +159,9 @@ struct PackedProductTests {
         }
     }
 
-    @Test("Norms equal their references, converted and as floats", arguments: machines, RowKind.allCases)
-    func norms(machine: Machine, kind: RowKind) throws {
-        let workers = try machine.workers()
+    @Test("Norms equal their references, converted and as floats", arguments: KernelMachine.all, RowKind.allCases)
+    func norms(machine: KernelMachine, kind: RowKind) throws {
+        let workers = try machine.workers(scratch: 128)
         var generator = TestGenerator(seed: 5)
         let (columns, rows) = (96, 9)
         var input = generator.floats(rows * columns)
@@ -238,9 +194,11 @@ struct PackedProductTests {
         }
     }
 
-    @Test("Rows of every kind equal their references: ties, zeros, denormals, what is not finite", arguments: machines)
-    func conversions(machine: Machine) throws {
-        let workers = try machine.workers()
+    @Test(
+        "Rows of every kind equal their references: ties, zeros, denormals, what is not finite",
+        arguments: KernelMachine.all)
+    func conversions(machine: KernelMachine) throws {
+        let workers = try machine.workers(scratch: 128)
         var generator = TestGenerator(seed: 13)
         var floats = generator.floats(96)
         floats.replaceSubrange(
@@ -259,11 +217,11 @@ struct PackedProductTests {
         }
     }
 
-    @Test("Rows that are gathered from panels are those of the file", arguments: machines, ElementType.allCases)
-    func gathered(machine: Machine, type: ElementType) throws {
-        let workers = try machine.workers()
+    @Test("Rows that are gathered from panels are those of the file", arguments: ElementType.allCases)
+    func gathered(type: ElementType) throws {
         var generator = TestGenerator(seed: 19)
-        let (rows, columns) = (70, Self.widths(type).last ?? 64)
+        let (rows, columns) = (70, type.blockElementCount == 1 ? 37 : 768)
+        let workers = try Workers(threadCount: 2, scratchFloatCount: 0)
         let weights = try Weights(type, rows: rows, columns: columns, workers, &generator)
         let ids: [Int32] = [69, 0, 31, 32, 63, 64, 5]
         var found = [Float](repeating: 0, count: ids.count * columns)

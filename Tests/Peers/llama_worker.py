@@ -4,13 +4,13 @@
 
 Prints one JSON object: name of the measurement to tokens a second. Greedy; logits for each row that is decoded.
 """
-import argparse
 import ctypes
-import json
 import time
 
 import llama_cpp as L
 import numpy as np
+
+import worker
 
 
 class Context:
@@ -93,15 +93,7 @@ def decode_rate(model, options, streams, rng):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    parser.add_argument("--prompt", type=int, default=256)
-    parser.add_argument("--streams", default="1,8,16,32")
-    parser.add_argument("--context", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeat", type=int, default=2)
-    options = parser.parse_args()
+    options = worker.options()
     silent = L.llama_log_callback(lambda level, text, data: None)
     L.llama_log_set(silent, ctypes.c_void_p(0))
     L.llama_backend_init()
@@ -109,12 +101,8 @@ def main():
     if not model:
         raise SystemExit(f"llama.cpp does not open {options.model}")
     rng = np.random.default_rng(1)
-    result = {}
-    if options.prompt:
-        result["prompt"] = prompt_rate(model, options, rng)
-    for streams in (int(s) for s in options.streams.split(",") if s):
-        result[str(streams)] = decode_rate(model, options, streams, rng)
-    print(json.dumps(result))
+    worker.measure(options, lambda: prompt_rate(model, options, rng),
+                   lambda streams: decode_rate(model, options, streams, rng))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@
 MODEL is a directory that optimum-cli exported, or a GGUF file. Prints one JSON object: name of the measurement to tokens a
 second. What decoding takes is the difference of two runs, one of which generates --steps tokens more.
 """
-import argparse
-import json
 import os
 import statistics
 import time
@@ -14,6 +12,8 @@ import time
 import numpy as np
 import openvino as ov
 import openvino_genai as genai
+
+import worker
 
 
 class Pipeline:
@@ -36,29 +36,22 @@ class Pipeline:
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("model")
-    parser.add_argument("--prompt", type=int, default=256)
-    parser.add_argument("--streams", default="1,8,16,32")
-    parser.add_argument("--context", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeat", type=int, default=2)
-    options = parser.parse_args()
+    options = worker.options()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
     pipeline = Pipeline(options.model, options.threads)
-    result = {}
-    if options.prompt:
+
+    def prompt_rate():
         pipeline.seconds(1, options.prompt, 1)
-        times = [pipeline.seconds(1, options.prompt, 1) for _ in range(options.repeat)]
-        result["prompt"] = options.prompt / statistics.median(times)
-    for streams in (int(s) for s in options.streams.split(",") if s):
+        return options.prompt / statistics.median(
+            pipeline.seconds(1, options.prompt, 1) for _ in range(options.repeat))
+
+    def decode_rate(streams):
         pipeline.seconds(streams, options.context, 2)
         short = min(pipeline.seconds(streams, options.context, 2) for _ in range(options.repeat))
         long = min(pipeline.seconds(streams, options.context, 2 + options.steps) for _ in range(options.repeat))
-        if long > short:
-            result[str(streams)] = streams * options.steps / (long - short)
-    print(json.dumps(result))
+        return streams * options.steps / (long - short) if long > short else None
+
+    worker.measure(options, prompt_rate, decode_rate)
 
 
 if __name__ == "__main__":

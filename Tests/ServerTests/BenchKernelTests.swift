@@ -83,7 +83,7 @@ struct BenchKernelTests {
         let workers = try #require(BenchKernels.startWorkers(threadCount: 1, scratchFloatCount: 1 << 16, features: nil))
         defer { BenchKernels.endWorkers(workers) }
         var bench = BenchKernels(
-            workers: workers, threadCount: 1, seconds: 0, probe: RooflineProbe(mebibytes: 1, threadCount: 1),
+            workers: workers, seconds: 0, probe: RooflineProbe(mebibytes: 1, threadCount: 1),
             coldByteCount: 1 << 16)
         try body(&bench)
         return bench.results

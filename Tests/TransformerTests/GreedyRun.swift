@@ -15,22 +15,24 @@ struct GreedyStep {
 
 /// Drives a runner by hand: one sequence, blocks in a scattered order, prompt cut into chunks.
 struct SequenceDriver {
-    static let blockSize = 4
     let runner: ModelRunner
     private let contextCount: Int
+    private let blockSize: Int
     private let blocks: [Int32]
 
     init(
         _ checkpoint: Checkpoint, contextCount: Int = 256, threadCount: Int = 1, precision: ModelPrecision = .exact,
         instructionSet: String? = nil
     ) throws {
-        let blockCount = contextCount / Self.blockSize
+        // Keys and values of 16 bits or less come in blocks of 16.
+        blockSize = precision.cache == .f32 ? 4 : 16
+        let blockCount = contextCount / blockSize
         self.contextCount = contextCount
         runner = try ModelRunner(
             checkpoint,
             capacity: RunnerCapacity(
                 tokenCount: contextCount, logitsCount: contextCount, contextCount: contextCount,
-                blockCount: blockCount, blockSize: Self.blockSize),
+                blockCount: blockCount, blockSize: blockSize),
             threadCount: threadCount, precision: precision,
             instructionSet: instructionSet.flatMap { .init(rawValue: $0) })
         // 7 is coprime to every power of two: all blocks, in no order.
@@ -47,7 +49,7 @@ struct SequenceDriver {
             let wanted = everyPosition ? position..<end : (end == tokens.count ? end - 1..<end : end..<end)
             plan.removeAll()
             plan.appendRow(
-                tokens: tokens, range: position..<end, blockTable: blocks, blockSize: Self.blockSize,
+                tokens: tokens, range: position..<end, blockTable: blocks, blockSize: blockSize,
                 wantsLogits: wanted)
             let logits = runner.forward(plan)
             for row in 0..<logits.rowCount { result.append(Array(logits.row(row))) }

@@ -60,10 +60,8 @@ typedef struct {
     const int32_t *token_rows;
     const int32_t *block_tables;
     const int32_t *block_table_starts;
-    // Few tokens with long contexts are cut into chunks for all threads where these say that there is something to
-    // gain: the threads of `workers`, and nt_attention_partials floats or fewer. May be 0 and NULL; never shows in
-    // the result.
-    int64_t thread_count;
+    // Few tokens with long contexts are cut into chunks for all threads where there is room for their results:
+    // nt_attention_partials floats or fewer. May be NULL and 0; never shows in the result.
     float *partials;
     size_t partial_count;
 } nt_attention_plan;
