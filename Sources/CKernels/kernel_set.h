@@ -28,6 +28,8 @@ typedef struct {
     void (*rotary)(float *head, int64_t rotary_dimension, const float *cosines, const float *sines,
                    nt_rotary_layout layout);
     void (*activate)(nt_activation activation, float *gate, const float *up, int64_t count);
+    // The peaks of runs, the first of which starts at x.
+    void (*peaks)(const float *x, int64_t count, float *peaks);
     // Over a cache of NT_F32: all query heads of one KV head for one token. scratch: heads per KV head x context.
     void (*attention)(const nt_kv_layer *cache, const nt_attention_plan *plan, int64_t token, int64_t kv_head,
                       float *scratch);

@@ -108,3 +108,31 @@ void nt_activate(nt_workers *workers, nt_activation activation, float *gate, con
     nt_activate_job job = {nt_workers_kernels(workers), activation, gate, up, count};
     nt_workers_run(workers, nt_activate_task, &job, (count + NT_SPAN - 1) / NT_SPAN);
 }
+
+// Runs of one task: 8,192 scores, so that two threads share a vocabulary.
+enum { NT_PEAK_TASK = 128 };
+
+typedef struct {
+    const nt_kernel_set *kernels;
+    const float *x;
+    int64_t columns, tasks_of_row, peaks_of_row;
+    float *peaks;
+} nt_peaks_job;
+
+static void nt_peaks_task(void *context, int64_t first, int64_t last, float *scratch) {
+    (void)scratch;
+    const nt_peaks_job *job = context;
+    for (int64_t i = first; i < last; i++) {
+        const int64_t row = i / job->tasks_of_row, run = i % job->tasks_of_row * NT_PEAK_TASK;
+        const int64_t start = run * NT_PEAK_RUN, most = (int64_t)NT_PEAK_TASK * NT_PEAK_RUN;
+        const int64_t count = job->columns - start < most ? job->columns - start : most;
+        job->kernels->peaks(job->x + row * job->columns + start, count, job->peaks + row * job->peaks_of_row + run);
+    }
+}
+
+void nt_peaks(nt_workers *workers, const float *x, int64_t row_count, int64_t columns, float *peaks) {
+    const int64_t runs = (columns + NT_PEAK_RUN - 1) / NT_PEAK_RUN;
+    const int64_t tasks = (runs + NT_PEAK_TASK - 1) / NT_PEAK_TASK;
+    nt_peaks_job job = {nt_workers_kernels(workers), x, columns, tasks, runs, peaks};
+    nt_workers_run(workers, nt_peaks_task, &job, row_count * tasks);
+}

@@ -121,3 +121,16 @@ void nt_reference_activate(nt_activation activation, float *gate, const float *u
         gate[i] = up ? value * up[i] : value;
     }
 }
+
+void nt_reference_peaks(const float *x, int64_t row_count, int64_t columns, float *peaks) {
+    for (int64_t i = 0; i < row_count; i++)
+        for (int64_t start = 0; start < columns; start += NT_PEAK_RUN) {
+            float peak = -INFINITY;
+            for (int64_t k = start; k < columns && k < start + NT_PEAK_RUN; k++) {
+                const float value = x[i * columns + k];
+                if (!(value < INFINITY)) peak = INFINITY;
+                if (value > peak) peak = value;
+            }
+            *peaks++ = peak;
+        }
+}

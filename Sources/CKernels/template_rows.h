@@ -62,3 +62,20 @@ static void nt_activate_span(nt_activation activation, float *gate, const float 
         memcpy(gate + k, &value, (size_t)(count - k) * sizeof(float));
     }
 }
+
+// A comparison with NaN is false, so a lane that once was not below infinity stays marked.
+static void nt_row_peaks(const float *x, int64_t count, float *peaks) {
+    const nt_v16 infinity = nt_splat(INFINITY);
+    for (int64_t start = 0; start < count; start += NT_PEAK_RUN) {
+        const int64_t end = start + NT_PEAK_RUN < count ? start + NT_PEAK_RUN : count;
+        nt_v16 highest = nt_splat(-INFINITY);
+        nt_i16 sound = {0};
+        sound = ~sound;
+        for (int64_t k = start; k < end; k += 16) {
+            const nt_v16 v = k + 16 <= end ? nt_load(x + k) : nt_load_tail_or(x + k, end - k, -INFINITY);
+            sound &= v < infinity;
+            highest = nt_select(v > highest, v, highest);
+        }
+        *peaks++ = nt_fold_max(nt_select(sound, highest, infinity));
+    }
+}

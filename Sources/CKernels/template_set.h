@@ -39,6 +39,7 @@
         .layer_norm = nt_layer_norm_row,      \
         .rotary = nt_rotary_head,             \
         .activate = nt_activate_span,         \
+        .peaks = nt_row_peaks,                \
         .attention = nt_attention_token,      \
         .attend = nt_attend_units,            \
         .fold_partials = nt_fold_partials,    \

@@ -39,10 +39,27 @@ NT_INLINE float nt_fold(nt_v16 v) {
     return (b[0] + b[2]) + (b[1] + b[3]);
 }
 
+// a in the lanes of which the mask's bits are set, b where they are not.
+NT_INLINE nt_v16 nt_select(nt_i16 mask, nt_v16 a, nt_v16 b) {
+    nt_i16 x, y;
+    memcpy(&x, &a, sizeof x);
+    memcpy(&y, &b, sizeof y);
+    x = (mask & x) | (~mask & y);
+    memcpy(&a, &x, sizeof a);
+    return a;
+}
+
 NT_INLINE float nt_fold_max(nt_v16 v) {
     float m = v[0];
     for (int i = 1; i < 16; i++) m = v[i] > m ? v[i] : m;
     return m;
+}
+
+// The last count < 16 floats, the missing lanes `rest`.
+NT_INLINE nt_v16 nt_load_tail_or(const float *p, int64_t count, float rest) {
+    nt_v16 v = nt_splat(rest);
+    memcpy(&v, p, (size_t)count * sizeof(float));
+    return v;
 }
 
 NT_INLINE float nt_dot(const float *a, const float *b, int64_t count) {

@@ -62,7 +62,7 @@ struct BeamDecoding {
 
     /// Grows the hypotheses as the search decided.
     private mutating func take(
-        _ step: BeamStep, _ group: SequenceGroup, _ logits: [UnsafeBufferPointer<Float>], isLate: Bool
+        _ step: BeamStep, _ group: SequenceGroup, _ logits: [ScoreRow], isLate: Bool
     ) -> [Successor] {
         let parents = running
         func grow(_ parent: Int, _ token: TokenID, isLate: Bool) -> (sequence: TokenSequence, hypothesis: Hypothesis) {

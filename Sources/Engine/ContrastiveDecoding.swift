@@ -66,16 +66,16 @@ struct ContrastiveDecoding {
 
     /// The candidates after a sequence, best first; nil where the logits are not usable.
     private func mostProbable(
-        _ logits: UnsafeBufferPointer<Float>, _ group: SequenceGroup, _ sequence: TokenSequence,
+        _ logits: ScoreRow, _ group: SequenceGroup, _ sequence: TokenSequence,
         _ processors: inout LogitsProcessors
     ) -> [TokenLogprobs.Entry]? {
-        guard LogitsRow.maximum(logits) != nil else { return nil }
-        var scores = Array(logits)
+        guard logits.maximum != nil else { return nil }
+        var scores = Array(logits.values)
         scores.withUnsafeMutableBufferPointer {
             processors.apply(group.request.processing, to: $0, group.context(of: sequence))
         }
         // Nothing is left where the request's own rules masked everything.
-        let top = scores.withUnsafeBufferPointer { Logprobs.of(0, in: $0, topCount: topK)?.top }
+        let top = scores.withUnsafeBufferPointer { Logprobs.of(0, in: ScoreRow($0), topCount: topK)?.top }
         return top?.filter { $0.logprob > -.infinity } ?? []
     }
 

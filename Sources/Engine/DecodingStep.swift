@@ -69,7 +69,11 @@ struct DecodingInput {
     var logitsRows: Range<Int> { (rows.first?.logitsRows.lowerBound ?? 0)..<(rows.last?.logitsRows.upperBound ?? 0) }
 
     /// The logits after each sequence, in the order of the sequences. Not for a group of which more is pending.
-    var lastLogits: [UnsafeBufferPointer<Float>] { rows.compactMap { $0.lastLogitsRow.map(logits.row) } }
+    var lastLogits: [ScoreRow] { rows.compactMap { $0.lastLogitsRow.map(logits.scores) } }
+}
+
+extension Logits {
+    func scores(_ index: Int) -> ScoreRow { ScoreRow(row(index), peaks: peaks(index)) }
 }
 
 // MARK: - The prompt
@@ -84,7 +88,7 @@ extension DecodingStep {
         for row in input.rows {
             var next = row.range.upperBound - row.logitsRows.count + 1
             for logitsRow in row.logitsRows where next < tokens.count {
-                let logprobs = Logprobs.of(tokens[next], in: input.logits.row(logitsRow), topCount: topCount)
+                let logprobs = Logprobs.of(tokens[next], in: input.logits.scores(logitsRow), topCount: topCount)
                 guard let logprobs else { return false }
                 group.promptLogprobs.append(logprobs)
                 next += 1
@@ -114,7 +118,7 @@ extension SequenceGroup {
     }
 
     /// Nil where the client did not ask for them.
-    func logprobs(of token: TokenID, in logits: UnsafeBufferPointer<Float>) -> TokenLogprobs? {
+    func logprobs(of token: TokenID, in logits: ScoreRow) -> TokenLogprobs? {
         request.report.logprobCount.flatMap { Logprobs.of(token, in: logits, topCount: $0) }
     }
 }

@@ -26,7 +26,7 @@ extension DecodingStep {
 
     /// Nil where the logits are not usable.
     private mutating func grow(
-        _ sequence: inout TokenSequence, _ group: SequenceGroup, _ logits: UnsafeBufferPointer<Float>,
+        _ sequence: inout TokenSequence, _ group: SequenceGroup, _ logits: ScoreRow,
         _ parameters: SamplingParameters, now: UInt64
     ) -> (events: [GenerationEvent], isLast: Bool)? {
         let request = group.request

@@ -37,9 +37,9 @@ struct SimulationOracle {
         let ends = request.stop.endOfSequence.union(request.stop.stopTokens).sorted()
         let context = DecodingContext(tokens: choice.tokens, promptCount: choice.promptCount, ends: ends)
         return scores.withUnsafeBufferPointer { row in
-            let drawn = sampler.sample(row, parameters, request.processing, context, choice: choice.number)
+            let drawn = sampler.sample(ScoreRow(row), parameters, request.processing, context, choice: choice.number)
             guard case .token(let token) = drawn, let count = request.report.logprobCount else { return (drawn, nil) }
-            return (drawn, Logprobs.of(token, in: row, topCount: count))
+            return (drawn, Logprobs.of(token, in: ScoreRow(row), topCount: count))
         }
     }
 
@@ -50,7 +50,7 @@ struct SimulationOracle {
         for (token, next) in zip(prompt, prompt.dropFirst()) {
             hash = SimulationModel.hash(hash, then: token)
             fill(after: hash, beginningWith: prompt[0])
-            let found = scores.withUnsafeBufferPointer { Logprobs.of(next, in: $0, topCount: topCount) }
+            let found = scores.withUnsafeBufferPointer { Logprobs.of(next, in: ScoreRow($0), topCount: topCount) }
             guard let found else { return nil }
             logprobs.append(found)
         }

@@ -86,4 +86,17 @@ extension Workers {
         }
         nt_activate(handle, kind.raw, gate.base, up?.base, Int64(gate.rowCount * gate.columnCount))
     }
+
+    /// The highest of each run of `peakRunCount` values of a row; +∞ where the run holds NaN or +∞.
+    ///
+    /// - Shapes: `rows [M, K]` contiguous, `peaks [M, ⌈K / peakRunCount⌉]` contiguous.
+    package func peaks(of rows: FloatRows, into peaks: FloatRows) {
+        precondition(rows.stride == rows.columnCount && peaks.stride == peaks.columnCount)
+        precondition(peaks.rowCount == rows.rowCount && peaks.columnCount == Self.peakCount(rows.columnCount))
+        nt_peaks(handle, rows.base, Int64(rows.rowCount), Int64(rows.columnCount), peaks.base)
+    }
+
+    package static let peakRunCount = Int(NT_PEAK_RUN)
+
+    package static func peakCount(_ columnCount: Int) -> Int { (columnCount + peakRunCount - 1) / peakRunCount }
 }

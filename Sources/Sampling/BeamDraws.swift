@@ -84,7 +84,7 @@ extension BeamDraws {
         if weights.count < scores.count { weights = Array(repeating: 0, count: scores.count) }
         scores.withUnsafeBufferPointer { scores in
             // Without any, −∞ − 0 has no weight either.
-            let maximum = LogitsRow.maximum(scores) ?? 0
+            let maximum = ScoreRow(scores).maximum ?? 0
             weights.withUnsafeMutableBufferPointer { weights in
                 guard let start = weights.baseAddress else { return }
                 for index in scores.laneStarts {

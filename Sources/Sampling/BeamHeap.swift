@@ -23,17 +23,18 @@ struct BeamHeap {
     ///
     /// - Requires: rows come in rising order.
     mutating func scan(
-        _ values: UnsafeBufferPointer<Float>, _ normaliser: BeamNormaliser, running: Float, row: Int
+        _ values: ScoreRow, _ normaliser: BeamNormaliser, running: Float, row: Int
     ) {
         var threshold = threshold
-        for start in values.laneStarts {
-            let scores = normaliser(values.lanes(at: start)) + running
-            guard any(scores .> threshold) else { continue }
-            for lane in 0..<Lanes.scalarCount where scores[lane] > threshold {
-                insert(scores[lane], row: row, token: start + lane)
-                threshold = self.threshold
-            }
-        }
+        values.walk(
+            where: { normaliser($0) + running .> threshold },
+            visit: { start, lanes in
+                let scores = normaliser(lanes) + running
+                for lane in 0..<Lanes.scalarCount where scores[lane] > threshold {
+                    insert(scores[lane], row: row, token: start + lane)
+                    threshold = self.threshold
+                }
+            })
     }
 
     /// Moves all into `ranked`, best first, ties by row and token.

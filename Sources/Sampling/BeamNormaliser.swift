@@ -14,9 +14,9 @@ struct BeamNormaliser {
     }
 
     /// Nil where the row cannot be decoded: NaN, +∞, or nothing finite in it.
-    init?(_ logits: UnsafeBufferPointer<Float>) {
-        guard let maximum = LogitsRow.maximum(logits) else { return nil }
-        self.init(maximum: maximum, logSum: Float(Logprobs.normalizer(logits, maximum: maximum)))
+    init?(_ logits: ScoreRow) {
+        guard let maximum = logits.maximum else { return nil }
+        self.init(maximum: maximum, logSum: Float(Logprobs.normalizer(logits.values, maximum: maximum)))
     }
 
     @inline(__always)

@@ -18,7 +18,7 @@ package struct BeamScratch {
     /// - Returns: false where the row cannot be decoded.
     mutating func withScores(
         _ input: BeamSearch.Input, _ rules: BeamRules, picked: [TokenID],
-        _ body: (inout BeamScratch, UnsafeBufferPointer<Float>, BeamNormaliser) -> Void
+        _ body: (inout BeamScratch, ScoreRow, BeamNormaliser) -> Void
     ) -> Bool {
         guard let normaliser = BeamNormaliser(input.logits) else { return false }
         guard rules.changesRows || !picked.isEmpty else {
@@ -31,9 +31,9 @@ package struct BeamScratch {
         defer { self.row = row }
         if row.count != input.logits.count { row = Array(repeating: 0, count: input.logits.count) }
         row.withUnsafeMutableBufferPointer { scores in
-            normaliser.write(input.logits, into: scores)
+            normaliser.write(input.logits.values, into: scores)
             change(scores, input.tokens, rules, picked: picked)
-            body(&self, UnsafeBufferPointer(scores), .identity)
+            body(&self, ScoreRow(UnsafeBufferPointer(scores)), .identity)
         }
         return true
     }
@@ -91,7 +91,7 @@ extension BeamScratch {
 
     /// Log-probability over temperature + running score of each token that the filters leave.
     private mutating func collect(
-        _ logprobs: UnsafeBufferPointer<Float>, running: Float, row: Int, _ sampling: SamplingParameters,
+        _ logprobs: ScoreRow, running: Float, row: Int, _ sampling: SamplingParameters,
         _ rules: BeamRules
     ) {
         // A row of which nothing is left has no candidates; the other beams may have.

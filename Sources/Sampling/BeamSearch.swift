@@ -13,11 +13,11 @@ package import InferenceTypes
 package struct BeamSearch {
     /// A running beam and the logits of the token that follows it.
     package struct Input {
-        package var logits: UnsafeBufferPointer<Float>
+        package var logits: ScoreRow
         /// Prompt and generated tokens.
         package var tokens: [TokenID]
 
-        package init(logits: UnsafeBufferPointer<Float>, tokens: [TokenID]) {
+        package init(logits: ScoreRow, tokens: [TokenID]) {
             self.logits = logits
             self.tokens = tokens
         }

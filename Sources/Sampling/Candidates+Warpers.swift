@@ -9,9 +9,9 @@ extension Candidates {
     /// - Requires: `parameters` are not greedy. `minimumCount` is what each filter leaves at least: 1, or for beams the
     ///   number of ends + 1.
     package mutating func warp(
-        _ scores: UnsafeBufferPointer<Float>, _ parameters: SamplingParameters, minimumCount: Int = 1
+        _ scores: ScoreRow, _ parameters: SamplingParameters, minimumCount: Int = 1
     ) -> Bool {
-        guard let maximum = LogitsRow.maximum(scores) else { return false }
+        guard let maximum = scores.maximum else { return false }
         warp(scores, maximum: maximum, parameters, minimumCount: minimumCount)
         return true
     }
@@ -20,7 +20,7 @@ extension Candidates {
     ///
     /// - Requires: `maximum` is the row's.
     mutating func warp(
-        _ scores: UnsafeBufferPointer<Float>, maximum: Float, _ parameters: SamplingParameters, minimumCount: Int
+        _ scores: ScoreRow, maximum: Float, _ parameters: SamplingParameters, minimumCount: Int
     ) {
         let firstCount = parameters.topH == nil ? parameters.topK.map { max($0, minimumCount) } : Self.topHCount
         let least = firstCount.map { highest.threshold(scores, rank: $0) } ?? -.infinity

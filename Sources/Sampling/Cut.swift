@@ -20,7 +20,7 @@ extension Candidates {
     mutating func cut(count: Int) -> Cut {
         guard count < self.count else { return Cut(key: -.infinity, lastTie: nil) }
         let key = threshold(count: count)
-        var missing = count - entries.keys[..<self.count].withUnsafeBufferPointer { LogitsRow.count($0, above: key) }
+        var missing = count - entries.keys[..<self.count].withUnsafeBufferPointer { ScoreRow($0).count(above: key) }
         let last = lastTie(with: key) { _ in
             missing -= 1
             return missing == 0
@@ -50,7 +50,7 @@ extension Candidates {
     }
 
     private mutating func threshold(count: Int) -> Float {
-        entries.keys[..<self.count].withUnsafeBufferPointer { highest.threshold($0, rank: count) }
+        entries.keys[..<self.count].withUnsafeBufferPointer { highest.threshold(ScoreRow($0), rank: count) }
     }
 
     /// The first entry with this key that is said to be the last; the very last where none is.

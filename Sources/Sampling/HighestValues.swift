@@ -6,19 +6,29 @@ struct HighestValues {
     /// The `rank`-th highest value; −∞ where there are no more than `rank`.
     ///
     /// - Requires: `rank` > 0, no NaN.
-    mutating func threshold(_ values: UnsafeBufferPointer<Float>, rank: Int) -> Float {
-        guard rank < values.count else { return -.infinity }
+    mutating func threshold(_ row: ScoreRow, rank: Int) -> Float {
+        guard rank < row.count else { return -.infinity }
+        let floor = row.floor(rank: rank, &self)
         heap.removeAll(keepingCapacity: true)
-        heap.append(contentsOf: values[..<rank])
-        for index in stride(from: rank / 2 - 1, through: 0, by: -1) { siftDown(from: index) }
-        let rest = UnsafeBufferPointer(rebasing: values[rank...])
-        for start in rest.laneStarts where any(rest.lanes(at: start) .> heap[0]) {
-            for value in rest[start..<min(start + Lanes.scalarCount, rest.count)] where value > heap[0] {
-                heap[0] = value
-                siftDown(from: 0)
-            }
-        }
+        row.walk(
+            where: { $0 .>= (heap.count < rank ? floor : heap[0]) },
+            visit: { start, _ in
+                for value in row.values[start..<min(start + Lanes.scalarCount, row.count)] where value >= floor {
+                    insert(value, rank: rank)
+                }
+            })
         return heap[0]
+    }
+
+    private mutating func insert(_ value: Float, rank: Int) {
+        if heap.count < rank {
+            heap.append(value)
+            guard heap.count == rank else { return }
+            for index in stride(from: rank / 2 - 1, through: 0, by: -1) { siftDown(from: index) }
+        } else if value > heap[0] {
+            heap[0] = value
+            siftDown(from: 0)
+        }
     }
 
     private mutating func siftDown(from start: Int) {

@@ -16,13 +16,13 @@ package enum Logprobs {
     ///
     /// - Requires: `token` is a column of the row.
     package static func of(
-        _ token: TokenID, in logits: UnsafeBufferPointer<Float>, topCount: Int
+        _ token: TokenID, in logits: ScoreRow, topCount: Int
     ) -> TokenLogprobs? {
         guard let scale = LogSoftmax(logits) else { return nil }
-        let logit = logits[Int(token)]
+        let logit = logits.values[Int(token)]
         return TokenLogprobs(
             chosen: TokenLogprobs.Entry(token: token, logprob: scale(logit)),
-            rank: LogitsRow.count(logits, above: logit) + 1, top: top(topCount, in: logits, scale))
+            rank: logits.count(above: logit) + 1, top: top(topCount, in: logits, scale))
     }
 }
 
@@ -32,10 +32,10 @@ private struct LogSoftmax {
     private var maximum: Float
     private var normalizer: Double
 
-    init?(_ logits: UnsafeBufferPointer<Float>) {
-        guard let maximum = LogitsRow.maximum(logits) else { return nil }
+    init?(_ logits: ScoreRow) {
+        guard let maximum = logits.maximum else { return nil }
         self.maximum = maximum
-        normalizer = Logprobs.normalizer(logits, maximum: maximum)
+        normalizer = Logprobs.normalizer(logits.values, maximum: maximum)
     }
 
     @inline(__always)
@@ -48,7 +48,7 @@ extension Logprobs {
     /// Two logits may have the same log-probability. So the border is drawn there and not between logits: what is above
     /// it is sorted; what is on it comes in order of id and fills up.
     private static func top(
-        _ count: Int, in logits: UnsafeBufferPointer<Float>, _ scale: LogSoftmax
+        _ count: Int, in logits: ScoreRow, _ scale: LogSoftmax
     ) -> [TokenLogprobs.Entry] {
         guard count > 0 else { return [] }
         var highest = HighestValues()
@@ -56,16 +56,18 @@ extension Logprobs {
         let border = scale(threshold)
         let loose = threshold - (threshold.magnitude + border.magnitude) * 0x1p-20
         var (above, ties): ([TokenLogprobs.Entry], [TokenLogprobs.Entry]) = ([], [])
-        for start in logits.laneStarts where any(logits.lanes(at: start) .>= loose) {
-            for index in start..<min(start + Lanes.scalarCount, logits.count) {
-                let entry = TokenLogprobs.Entry(token: TokenID(index), logprob: scale(logits[index]))
-                if entry.logprob > border {
-                    above.append(entry)
-                } else if entry.logprob == border, ties.count < count {
-                    ties.append(entry)
+        logits.walk(
+            where: { $0 .>= loose },
+            visit: { start, _ in
+                for index in start..<min(start + Lanes.scalarCount, logits.count) {
+                    let entry = TokenLogprobs.Entry(token: TokenID(index), logprob: scale(logits.values[index]))
+                    if entry.logprob > border {
+                        above.append(entry)
+                    } else if entry.logprob == border, ties.count < count {
+                        ties.append(entry)
+                    }
                 }
-            }
-        }
+            })
         above.sort { ($0.logprob, $1.token) > ($1.logprob, $0.token) }
         return above + ties.prefix(count - above.count)
     }

@@ -3,11 +3,11 @@ package import InferenceTypes
 extension Sampler {
     /// How `sample` came to `chosen`: the same steps once more, one at a time; nil where there was nothing to choose.
     package mutating func explain(
-        _ logits: UnsafeBufferPointer<Float>, _ parameters: SamplingParameters, _ processing: LogitsProcessing,
+        _ logits: ScoreRow, _ parameters: SamplingParameters, _ processing: LogitsProcessing,
         _ context: DecodingContext, choice: Int, chosen: TokenID
     ) -> SamplingTrace? {
-        guard LogitsRow.maximum(logits) != nil else { return nil }
-        var scores = Array(logits)
+        guard logits.maximum != nil else { return nil }
+        var scores = Array(logits.values)
         var left = Distribution(scores)
         let model = left.mostProbable(Distribution.shownCount)
         var stages: [SamplingTrace.Stage] = []
@@ -70,11 +70,9 @@ private struct Distribution {
 
     init(_ scores: [Float], _ parameters: SamplingParameters = SamplingParameters()) {
         scores.withUnsafeBufferPointer { scores in
+            let scores = ScoreRow(scores)
             if parameters.isGreedy {
-                guard let maximum = LogitsRow.maximum(scores), let token = LogitsRow.index(of: maximum, in: scores)
-                else {
-                    return
-                }
+                guard let maximum = scores.maximum, let token = scores.index(ofMaximum: maximum) else { return }
                 entries = [SamplingTrace.Entry(token: TokenID(token), probability: 1)]
             } else {
                 var candidates = Candidates()

@@ -21,48 +21,48 @@ package struct Sampler {
     ///
     /// - Parameter choice: index among the choices of a request, 0 where there is one.
     package mutating func sample(
-        _ logits: UnsafeBufferPointer<Float>, _ parameters: SamplingParameters, _ processing: LogitsProcessing,
+        _ logits: ScoreRow, _ parameters: SamplingParameters, _ processing: LogitsProcessing,
         _ context: DecodingContext, choice: Int
     ) -> SampledToken {
-        guard let maximum = LogitsRow.maximum(logits) else { return .unusable }
+        guard let maximum = logits.maximum else { return .unusable }
         let uniform = { CounterRandom.uniform(seed: parameters.seed, choice: choice, position: context.position) }
         guard !processing.isIdentity else { return pick(logits, maximum: maximum, parameters, uniform) }
         return withProcessed(logits, processing, context) { sampler, scores in
-            guard let maximum = LogitsRow.maximum(scores) else { return .exhausted }
+            guard let maximum = scores.maximum else { return .exhausted }
             return sampler.pick(scores, maximum: maximum, parameters, uniform)
         }
     }
 
     /// What `sample` would draw from, nil where it would draw nothing. Not for greedy parameters.
     package mutating func distribution(
-        _ logits: UnsafeBufferPointer<Float>, _ parameters: SamplingParameters, _ processing: LogitsProcessing,
+        _ logits: ScoreRow, _ parameters: SamplingParameters, _ processing: LogitsProcessing,
         _ context: DecodingContext, minimumCount: Int = 1
     ) -> Candidates? {
-        guard LogitsRow.maximum(logits) != nil else { return nil }
+        guard logits.maximum != nil else { return nil }
         return withProcessed(logits, processing, context) { sampler, scores in
             sampler.candidates.warp(scores, parameters, minimumCount: minimumCount) ? sampler.candidates : nil
         }
     }
 
     private mutating func pick(
-        _ scores: UnsafeBufferPointer<Float>, maximum: Float, _ parameters: SamplingParameters, _ uniform: () -> Float
+        _ scores: ScoreRow, maximum: Float, _ parameters: SamplingParameters, _ uniform: () -> Float
     ) -> SampledToken {
-        if parameters.isGreedy, let index = LogitsRow.index(of: maximum, in: scores) { return .token(TokenID(index)) }
+        if parameters.isGreedy, let index = scores.index(ofMaximum: maximum) { return .token(TokenID(index)) }
         candidates.warp(scores, maximum: maximum, parameters, minimumCount: 1)
         return .token(candidates.draw(uniform()))
     }
 
     /// Runs the processors over a copy of the row.
     private mutating func withProcessed<Result>(
-        _ logits: UnsafeBufferPointer<Float>, _ processing: LogitsProcessing, _ context: DecodingContext,
-        _ body: (inout Sampler, UnsafeBufferPointer<Float>) -> Result
+        _ logits: ScoreRow, _ processing: LogitsProcessing, _ context: DecodingContext,
+        _ body: (inout Sampler, ScoreRow) -> Result
     ) -> Result {
         var scores: [Float] = []
         swap(&scores, &processed)
         defer { swap(&scores, &processed) }
         scores.removeAll(keepingCapacity: true)
-        scores.append(contentsOf: logits)
+        scores.append(contentsOf: logits.values)
         scores.withUnsafeMutableBufferPointer { processors.apply(processing, to: $0, context) }
-        return scores.withUnsafeBufferPointer { body(&self, $0) }
+        return scores.withUnsafeBufferPointer { body(&self, ScoreRow($0)) }
     }
 }

@@ -20,7 +20,7 @@ struct WeightedTokens {
     ///
     /// - Requires: `maximum` is the row's, at least `least`; `temperature` > 0.
     mutating func load(
-        _ logits: UnsafeBufferPointer<Float>, maximum: Float, temperature: Float, least: Float = -.infinity
+        _ logits: ScoreRow, maximum: Float, temperature: Float, least: Float = -.infinity
     ) {
         let scale = Scale(temperature: temperature)
         let leastScore = scale(Lanes(repeating: least))[0]
@@ -30,12 +30,12 @@ struct WeightedTokens {
         grow(to: logits.count)
         count = withArrays { arrays in
             var kept = 0
-            for start in logits.laneStarts {
-                let lanes = logits.lanes(at: start)
-                guard any(lanes .>= loose) else { continue }
-                let scores = scale(lanes)
-                arrays.append(scores, from: start, where: (scores .>= leastScore) .& (lanes .> -.infinity), &kept)
-            }
+            logits.walk(
+                where: { $0 .>= loose },
+                visit: { start, lanes in
+                    let scores = scale(lanes)
+                    arrays.append(scores, from: start, where: (scores .>= leastScore) .& (lanes .> -.infinity), &kept)
+                })
             return kept
         }
         weigh()

@@ -132,6 +132,7 @@ package final class ModelRunner {
         logits.lend(states: UnsafeBufferPointer(start: states.base, count: count * width))
         workers.project(
             input, weights.head, into: FloatRows(base, rowCount: count, columnCount: configuration.vocabularyCount))
+        logits.findPeaks(workers)
         return logits
     }
 }

@@ -128,12 +128,14 @@ extension BenchKernelOperations {
         }
     }
 
-    /// Tokens from rows of logits, by the code of the engine, one row after the other.
+    /// Tokens from rows of logits, by the code of the engine: peaks by all threads, then one row after the other.
     func draw(_ draw: Draw, vocabularyCount: Int, rowCount: Int) throws(StartError) -> BenchKernelWork {
         let count = vocabularyCount * rowCount
         let copyCount = BenchMemory.copyCount(byteCount: count * 4, coldByteCount: coldByteCount, limit: 16)
         let logits = try BenchMemory(byteCount: count * copyCount * 4)
         logits.fillFloats(count * copyCount, scale: 8)
+        let peakCount = (vocabularyCount + Int(NT_PEAK_RUN) - 1) / Int(NT_PEAK_RUN)
+        let peaks = try BenchMemory(byteCount: peakCount * rowCount * 4)
         let sampler = Reusable(Sampler())
         let context = DecodingContext(tokens: [0], promptCount: 1, ends: [])
         let parameters = draw.parameters
@@ -142,9 +144,12 @@ extension BenchKernelOperations {
             byteCount: Double(count * 4), operationCount: 0, unit: nil
         ) { number in
             let base = logits.floats + number % copyCount * count
+            nt_peaks(workers, base, Int64(rowCount), Int64(vocabularyCount), peaks.floats)
             for row in 0..<rowCount {
                 let values = UnsafeBufferPointer(start: base + row * vocabularyCount, count: vocabularyCount)
-                _ = sampler.value.sample(values, parameters, LogitsProcessing(), context, choice: 0)
+                let found = UnsafeBufferPointer(start: peaks.floats + row * peakCount, count: peakCount)
+                _ = sampler.value.sample(
+                    ScoreRow(values, peaks: found), parameters, LogitsProcessing(), context, choice: 0)
             }
         }
     }

@@ -48,7 +48,8 @@ struct BeamDecodingTests {
             let rows = running.map { model.logits(after: $0) }
             let inputs = zip(rows, running).map { row, tokens in
                 BeamSearch.Input(
-                    logits: UnsafeBufferPointer(start: row.withUnsafeBufferPointer(\.baseAddress), count: row.count),
+                    logits: ScoreRow(
+                        UnsafeBufferPointer(start: row.withUnsafeBufferPointer(\.baseAddress), count: row.count)),
                     tokens: tokens)
             }
             let step = withExtendedLifetime(rows) {

@@ -41,7 +41,7 @@ struct PromptScoreTests {
             let tokens = request.promptTokens
             let expected = (1..<max(tokens.count, 1)).map { index in
                 model.logits(after: Array(tokens[..<index])).withUnsafeBufferPointer {
-                    Logprobs.of(tokens[index], in: $0, topCount: 2)
+                    Logprobs.of(tokens[index], in: ScoreRow($0), topCount: 2)
                 }
             }
             #expect(answer.prompt == (request.report.promptLogprobCount == nil ? nil : expected.compactMap { $0 }))
@@ -50,7 +50,7 @@ struct PromptScoreTests {
             #expect(choice.tokens == model.plainTokens(request))
             for (index, token) in choice.generated.enumerated() {
                 let logprobs = model.logits(after: tokens + choice.tokens[..<index]).withUnsafeBufferPointer {
-                    Logprobs.of(token.id, in: $0, topCount: 3)
+                    Logprobs.of(token.id, in: ScoreRow($0), topCount: 3)
                 }
                 #expect(token.logprobs == logprobs)
             }

@@ -82,7 +82,7 @@ final class ScriptedModel {
             let context = DecodingContext(
                 tokens: tokens, promptCount: request.promptTokens.count, ends: [TestTokenizer.endOfSequence])
             let drawn = logits(after: tokens).withUnsafeBufferPointer {
-                sampler.sample($0, parameters, request.processing, context, choice: choice)
+                sampler.sample(ScoreRow($0), parameters, request.processing, context, choice: choice)
             }
             guard case .token(let token) = drawn else { break }
             tokens.append(token)

@@ -55,6 +55,32 @@ struct KernelReferenceTests {
         }
     }
 
+    @Test("the peaks of runs equal their reference, and mark what cannot be decoded", arguments: KernelMachine.all)
+    func peaks(machine: KernelMachine) throws {
+        var generator = TestGenerator(seed: 12)
+        let workers = try machine.workers(scratch: 0)
+        for (rows, columns) in [(1, 1), (2, 63), (3, 64), (5, 1000), (2, 20_011)] {
+            let count = Workers.peakCount(columns)
+            var input = generator.floats(rows * columns, in: -30...30)
+            for damage in [nil, .nan, .infinity, -.infinity] as [Float?] {
+                if let damage { input[input.count / 2] = damage }
+                var found = [Float](repeating: 0, count: rows * count)
+                var expected = found
+                input.withUnsafeMutableBufferPointer { x in
+                    found.withUnsafeMutableBufferPointer { peaks in
+                        guard let x = x.baseAddress, let peaks = peaks.baseAddress else { return }
+                        workers.peaks(
+                            of: FloatRows(x, rowCount: rows, columnCount: columns),
+                            into: FloatRows(peaks, rowCount: rows, columnCount: count))
+                    }
+                }
+                nt_reference_peaks(input, Int64(rows), Int64(columns), &expected)
+                #expect(found == expected)
+                #expect(found.contains(.infinity) == (damage.map { !($0 < .infinity) } ?? false))
+            }
+        }
+    }
+
     @Test("silu is within 1e-6 of double precision")
     func exponentialAccuracy() throws {
         let workers = try Workers(threadCount: 1, scratchFloatCount: 0)

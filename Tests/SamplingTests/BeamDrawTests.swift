@@ -14,7 +14,9 @@ struct BeamDrawTests {
             BeamParameters(width: width), sampling: sampling, processing: LogitsProcessing(), promptCount: 1,
             maxTokens: 9, ends: ends)
         logits.withUnsafeBufferPointer { logits in
-            _ = search.advance([BeamSearch.Input(logits: logits, tokens: [0])], scratch: &scratch) { _, _ in false }
+            _ = search.advance([BeamSearch.Input(logits: ScoreRow(logits), tokens: [0])], scratch: &scratch) { _, _ in
+                false
+            }
         }
         return search.trace.candidates.map(\.token)
     }

@@ -79,7 +79,7 @@ struct BeamReference {
             tokens: tokens, promptCount: settings.prompt.count, ends: settings.ends)
         var processors = LogitsProcessors()
         var row = model(tokens)
-        let normaliser = row.withUnsafeBufferPointer { BeamNormaliser($0) } ?? .identity
+        let normaliser = row.withUnsafeBufferPointer { BeamNormaliser(ScoreRow($0)) } ?? .identity
         row = row.map { ($0 - normaliser.maximum) - normaliser.logSum }
         row.withUnsafeMutableBufferPointer { processors.apply(settings.processing, to: $0, context) }
         return row

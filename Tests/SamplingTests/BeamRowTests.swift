@@ -14,7 +14,7 @@ struct BeamRowTests {
             if count > 2 { logits[1] = -.infinity }
             let maximum = try #require(logits.max())
             let sum = logits.reduce(0) { $0 + exp(Double($1) - Double(maximum)) }
-            let normaliser = try #require(logits.withUnsafeBufferPointer { BeamNormaliser($0) })
+            let normaliser = try #require(logits.withUnsafeBufferPointer { BeamNormaliser(ScoreRow($0)) })
             #expect(normaliser.maximum == maximum && normaliser.logSum >= 0)
             #expect(abs(Double(normaliser.logSum) - log(sum)) < 1e-6)
         }
@@ -30,7 +30,7 @@ struct BeamRowTests {
             var (heap, found) = (BeamHeap(), [BeamCandidate]())
             heap.reset(capacity: capacity)
             for (index, row) in rows.enumerated() {
-                row.withUnsafeBufferPointer { heap.scan($0, .identity, running: Float(-index), row: index) }
+                row.withUnsafeBufferPointer { heap.scan(ScoreRow($0), .identity, running: Float(-index), row: index) }
             }
             heap.drain(into: &found)
             var all: [BeamCandidate] = []
@@ -50,7 +50,7 @@ struct BeamRowTests {
         var (heap, found) = (BeamHeap(), [BeamCandidate]())
         heap.reset(capacity: 4)
         let row: [Float] = [-.infinity, .nan, .greatestFiniteMagnitude, 1]
-        row.withUnsafeBufferPointer { heap.scan($0, .identity, running: .greatestFiniteMagnitude, row: 0) }
+        row.withUnsafeBufferPointer { heap.scan(ScoreRow($0), .identity, running: .greatestFiniteMagnitude, row: 0) }
         heap.drain(into: &found)
         #expect(found.map(\.token) == [2, 3] && found.allSatisfy(\.score.isFinite))
     }

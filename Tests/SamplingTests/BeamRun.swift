@@ -93,7 +93,7 @@ struct BeamRun {
             return buffer
         }
         defer { for buffer in buffers { buffer.deallocate() } }
-        let inputs = zip(buffers, beams).map { BeamSearch.Input(logits: UnsafeBufferPointer($0), tokens: $1) }
+        let inputs = zip(buffers, beams).map { BeamSearch.Input(logits: ScoreRow(UnsafeBufferPointer($0)), tokens: $1) }
         return search.advance(inputs, scratch: &scratch) { settings.endsEarly(beams[$0] + [$1]) }
     }
 

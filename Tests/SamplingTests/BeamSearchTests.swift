@@ -196,7 +196,7 @@ struct BeamSearchTests {
             ends: [0])
         let row: [Float] = [3, 2, 1, 0]
         row.withUnsafeBufferPointer { logits in
-            let input = [BeamSearch.Input(logits: logits, tokens: [9])]
+            let input = [BeamSearch.Input(logits: ScoreRow(logits), tokens: [9])]
             let step = direct.advance(input, scratch: &scratch) { _, token in
                 asked.append(token)
                 return false
@@ -214,7 +214,9 @@ struct BeamSearchTests {
             BeamParameters(width: 2), sampling: nil, processing: LogitsProcessing(), promptCount: 1, maxTokens: 9,
             ends: [])
         let step = row.withUnsafeMutableBufferPointer { logits in
-            search.advance([BeamSearch.Input(logits: UnsafeBufferPointer(logits), tokens: [9])], scratch: &scratch) {
+            search.advance(
+                [BeamSearch.Input(logits: ScoreRow(UnsafeBufferPointer(logits)), tokens: [9])], scratch: &scratch
+            ) {
                 _, _ in true
             }
         }

@@ -136,7 +136,7 @@ struct CandidatesTests {
         for seed in 0..<60 as Range<UInt64> {
             let values = row(count: 1 + Int(seed) * 11, seed: seed).map { seed % 2 == 0 ? $0 : $0.rounded() }
             let expected = rank < values.count ? values.sorted(by: >)[rank - 1] : -.infinity
-            #expect(values.withUnsafeBufferPointer { highest.threshold($0, rank: rank) } == expected)
+            #expect(values.withUnsafeBufferPointer { highest.threshold(ScoreRow($0), rank: rank) } == expected)
         }
     }
 

@@ -87,5 +87,5 @@ struct LogprobsTests {
 }
 
 private func logprobs(_ logits: [Float], of token: TokenID, topCount: Int) -> TokenLogprobs? {
-    logits.withUnsafeBufferPointer { Logprobs.of(token, in: $0, topCount: topCount) }
+    logits.withUnsafeBufferPointer { Logprobs.of(token, in: ScoreRow($0), topCount: topCount) }
 }

@@ -76,7 +76,7 @@ struct SamplerTests {
             var processing = LogitsProcessing()
             processing.presencePenalty = position % 4 == 0 ? 1 : 0
             let token = logits.withUnsafeBufferPointer {
-                used.sample($0, parameters, processing, context(position: position), choice: 0)
+                used.sample(ScoreRow($0), parameters, processing, context(position: position), choice: 0)
             }
             #expect(token == sample(logits, parameters, processing, position: position))
         }
@@ -99,7 +99,7 @@ struct SamplerTests {
             let context = context(position: position)
             for choice in 0..<100 {
                 let token = logits.withUnsafeBufferPointer {
-                    sampler.sample($0, parameters, LogitsProcessing(), context, choice: choice)
+                    sampler.sample(ScoreRow($0), parameters, LogitsProcessing(), context, choice: choice)
                 }
                 if case .token(let token) = token { counts[token, default: 0] += 1 }
             }
@@ -153,14 +153,15 @@ func sample(
 ) -> SampledToken {
     var sampler = Sampler()
     return logits.withUnsafeBufferPointer {
-        sampler.sample($0, parameters, processing, context(position: position), choice: 0)
+        sampler.sample(ScoreRow($0), parameters, processing, context(position: position), choice: 0)
     }
 }
 
 func distribution(_ logits: [Float], _ parameters: SamplingParameters, minimumCount: Int = 1) -> Candidates? {
     var sampler = Sampler()
     return logits.withUnsafeBufferPointer {
-        sampler.distribution($0, parameters, LogitsProcessing(), context(position: 0), minimumCount: minimumCount)
+        sampler.distribution(
+            ScoreRow($0), parameters, LogitsProcessing(), context(position: 0), minimumCount: minimumCount)
     }
 }
 

@@ -61,7 +61,7 @@ struct SamplingTraceTests {
             let context = DecodingContext(tokens: [1, 5], promptCount: 1, ends: [])
             let trace = try #require(explain(logits, parameters, processing, context))
             let drawn = try #require(
-                logits.withUnsafeBufferPointer { sampler.distribution($0, parameters, processing, context) })
+                logits.withUnsafeBufferPointer { sampler.distribution(ScoreRow($0), parameters, processing, context) })
             #expect(trace.candidateCount == drawn.count)
             let sorted = zip(drawn.ids, drawn.probabilities).sorted { ($0.1, $1.0) > ($1.1, $0.0) }
             #expect(trace.candidates.map(\.token) == sorted.map(\.0))
@@ -89,7 +89,7 @@ struct SamplingTraceTests {
     ) -> SamplingTrace? {
         var sampler = Sampler()
         return logits.withUnsafeBufferPointer {
-            sampler.explain($0, parameters, processing, context, choice: 2, chosen: 3)
+            sampler.explain(ScoreRow($0), parameters, processing, context, choice: 2, chosen: 3)
         }
     }
 }

@@ -37,7 +37,7 @@ struct WarperFixtureTests {
         var reused = Candidates()
         for (index, expected) in cases.enumerated() {
             let isSound = unmasked(expected.logits).withUnsafeBufferPointer {
-                reused.warp($0, expected.parameters, minimumCount: expected.minimumCount)
+                reused.warp(ScoreRow($0), expected.parameters, minimumCount: expected.minimumCount)
             }
             #expect(isSound && reused.ids == expected.kept, "case \(index): \(expected)")
             for (value, wanted) in zip(reused.probabilities, expected.probs) {
@@ -52,7 +52,7 @@ struct WarperFixtureTests {
             let logits = unmasked(expected.logits)
             var candidates = Candidates()
             let parameters = expected.parameters
-            #expect(logits.withUnsafeBufferPointer { candidates.warp($0, parameters) })
+            #expect(logits.withUnsafeBufferPointer { candidates.warp(ScoreRow($0), parameters) })
             for (token, score) in zip(candidates.ids, candidates.entries.scores) {
                 #expect(score == logits[Int(token)] / parameters.temperature)
             }

@@ -77,6 +77,13 @@ void nt_rotary(nt_workers *workers, float *x, int64_t row_count, int64_t row_str
 // gate = activation(gate) * up, or gate = activation(gate) where up is NULL. Both [count].
 void nt_activate(nt_workers *workers, nt_activation activation, float *gate, const float *up, int64_t count);
 
+// Scores of a row that share a peak.
+enum { NT_PEAK_RUN = 64 };
+
+// peaks[i, r] = the highest of the r-th run of NT_PEAK_RUN of x[i, ...], the last one perhaps shorter; infinity where the
+// run holds NaN or infinity. peaks: [row_count, (columns + NT_PEAK_RUN - 1) / NT_PEAK_RUN].
+void nt_peaks(nt_workers *workers, const float *x, int64_t row_count, int64_t columns, float *peaks);
+
 // How rows of activations lie for packed weights. NT_ROWS_Q8: blocks of 32 signed bytes with their scale and sums.
 // NT_ROWS_BF16: whole pairs, less than 2^-56 as zero.
 typedef enum { NT_ROWS_F32 = 0, NT_ROWS_BF16 = 1, NT_ROWS_Q8 = 2 } nt_row_kind;
@@ -154,5 +161,6 @@ void nt_reference_layer_norm(const float *x, int64_t row_count, int64_t columns,
 void nt_reference_rotary(float *x, int64_t row_count, int64_t row_stride, int64_t head_count, int64_t head_dimension,
                          int64_t rotary_dimension, const float *cosines, const float *sines, nt_rotary_layout layout);
 void nt_reference_activate(nt_activation activation, float *gate, const float *up, int64_t count);
+void nt_reference_peaks(const float *x, int64_t row_count, int64_t columns, float *peaks);
 
 #endif
