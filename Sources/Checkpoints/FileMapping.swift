@@ -17,6 +17,8 @@ package final class FileMapping: @unchecked Sendable {
     package let fileName: String
     /// Valid while this object lives.
     package let bytes: UnsafeRawBufferPointer
+    /// What the file was when it was mapped.
+    package let source: SourceFile
     private let owner: Owner
 
     /// Maps a regular file that is open for reading. The descriptor stays the caller's.
@@ -26,6 +28,7 @@ package final class FileMapping: @unchecked Sendable {
         guard byteCount > 0 else {
             throw CheckpointError(file: fileName, section: "file", expected: "a model", found: "no bytes")
         }
+        source = try SourceFile(descriptor: descriptor, name: fileName)
         guard let base = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
             throw CheckpointError(file: fileName, section: "file", message: "cannot be mapped: \(systemMessage())")
         }
@@ -37,6 +40,7 @@ package final class FileMapping: @unchecked Sendable {
     /// Bytes that live as long as the program.
     package init(embedded: UnsafeRawBufferPointer, name: String) {
         fileName = name
+        source = SourceFile(embedded: embedded.count, name: name)
         bytes = embedded
         owner = .program
     }

@@ -5,6 +5,7 @@ package struct GGUFFile: WeightSource {
     package let version: Int
     package let metadata: GGUFMetadata
     package let fileName: String
+    package let files: [SourceFile]
     private let tensors: TensorTable
 
     /// Parses header, keys and tensor table; looks at no tensor byte.
@@ -17,6 +18,7 @@ package struct GGUFFile: WeightSource {
         metadata = GGUFMetadata(parser.values)
         tensors = TensorTable(parser.tensors)
         fileName = mapping.fileName
+        files = [mapping.source]
     }
 
     /// Opens and parses the regular file at `path`.

@@ -8,6 +8,7 @@ struct SafetensorsFile {
     private(set) var tensors: [TensorView] = []
     /// Name and element type, as the file spells it.
     private(set) var unsupported: [(name: [UInt8], elementType: String)] = []
+    var source: SourceFile { mapping.source }
     private let mapping: FileMapping
     private let dataStart: Int
 

@@ -4,7 +4,8 @@ import InferenceTypes
 package struct SafetensorsFiles: WeightSource {
     private var tensors = TensorTable([])
     private var unsupported: [[UInt8]: String] = [:]
-    package private(set) var fileCount = 0
+    package private(set) var files: [SourceFile] = []
+    package var fileCount: Int { files.count }
 
     package func tensor(_ name: String) -> TensorView? { tensors[name] }
     package func unsupportedElementType(_ name: String) -> String? { unsupported[Array(name.utf8)] }
@@ -82,7 +83,7 @@ package struct SafetensorsFiles: WeightSource {
                 found: "\(quoted(tensor.name)) again")
         }
         for entry in file.unsupported { unsupported[entry.name] = entry.elementType }
-        fileCount += 1
+        files.append(file.source)
     }
 }
 

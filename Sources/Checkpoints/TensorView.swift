@@ -52,4 +52,6 @@ package protocol WeightSource: Sendable {
     var tensorNames: [String] { get }
     /// Bytes of all tensors.
     var totalByteCount: Int { get }
+    /// Where the tensors lie, in the order in which the files were opened.
+    var files: [SourceFile] { get }
 }

@@ -39,7 +39,7 @@ package struct PackedMatrix {
     let view: nt_packed
 
     /// - Requires: `memory` holds the matrix as `Workers.pack` packs it, and outlives this value.
-    package init(_ memory: UnsafeMutableRawPointer, elementType: ElementType, rowCount: Int, columnCount: Int) {
+    package init(_ memory: UnsafeRawPointer, elementType: ElementType, rowCount: Int, columnCount: Int) {
         self.elementType = elementType
         self.rowCount = rowCount
         self.columnCount = columnCount
@@ -47,6 +47,9 @@ package struct PackedMatrix {
             panels: memory, type: elementType.rawValue, rows: Int64(rowCount), columns: Int64(columnCount),
             panel_bytes: nt_packed_panel_bytes(elementType.rawValue, Int64(columnCount)))
     }
+
+    /// Number of how panels lie, the same for all instruction sets and threads: whoever keeps them keeps it beside them.
+    package static let layout = UInt32(NT_PACKED_LAYOUT)
 
     /// What its products read.
     package var inputKind: RowKind { Self.inputKind(elementType) }

@@ -36,10 +36,11 @@ package final class ModelRunner {
     private let logits: Logits
     private var tokenRows: [Int32]
 
+    /// - Parameter loading: where weights come from, and who hears of it.
     /// - Throws: `CheckpointError` for missing weights, `WorkersError` for threads and memory.
     package init(
         _ checkpoint: Checkpoint, capacity: RunnerCapacity, threadCount: Int, precision: ModelPrecision = .exact,
-        instructionSet: InstructionSet? = nil
+        instructionSet: InstructionSet? = nil, loading: WeightLoading = WeightLoading()
     ) throws {
         configuration = checkpoint.configuration
         self.capacity = capacity
@@ -47,7 +48,7 @@ package final class ModelRunner {
             threadCount: threadCount,
             scratchFloatCount: Self.scratchFloatCount(configuration, capacity, precision.cache),
             instructionSet: instructionSet)
-        weights = try ModelWeights(checkpoint, compute: precision.compute, workers: workers)
+        weights = try ModelWeights(checkpoint, compute: precision.compute, workers: workers, loading: loading)
         cache = try KVCache(configuration, capacity, type: precision.cache)
         activations = Activations(
             configuration, tokenCapacity: capacity.tokenCount, logitsCapacity: capacity.logitsCount)

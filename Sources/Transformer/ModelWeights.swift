@@ -48,9 +48,19 @@ struct ModelWeights {
     private let packer: WeightPacker
 
     /// Packs, all threads together, which reads every byte of the file once; what was read is given back to the system.
-    init(_ checkpoint: Checkpoint, compute: ComputeType, workers: Workers) throws(CheckpointError) {
+    /// Or takes the matrices from a file that an earlier start packed.
+    init(
+        _ checkpoint: Checkpoint, compute: ComputeType, workers: Workers, loading: WeightLoading
+    ) throws(CheckpointError) {
         let plan = try PackingPlan(checkpoint, compute: compute)
-        let packer = try WeightPacker(checkpoint, plan, workers)
+        var cache: PackedCache?
+        if let location = loading.cache {
+            cache = try PackedCache(location, checkpoint, plan, workers, report: loading.report)
+        }
+        let packed = cache?.load()
+        let packer = try WeightPacker(checkpoint, plan, workers, packed: packed) {
+            loading.report(.progress(.packing, done: $0, total: plan.byteCount))
+        }
         let configuration = checkpoint.configuration
         let reader = WeightReader(packer: packer, configuration: configuration)
         var (layers, head): ([LayerWeights], PackedMatrix?) = ([], nil)
@@ -71,6 +81,7 @@ struct ModelWeights {
         frequencyFactors = try reader.frequencyFactors()
         self.checkpoint = checkpoint
         self.packer = packer
+        if packed == nil { cache?.store(packer.panels) }
     }
 }
 

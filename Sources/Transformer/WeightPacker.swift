@@ -2,23 +2,49 @@ import Checkpoints
 import InferenceTypes
 import Kernels
 
-/// Packs a checkpoint's matrices one after the other into one run of memory, and turns its vectors into floats.
+/// Packs a checkpoint's matrices one after the other into one run of memory, or finds them in one where they lie already,
+/// and turns its vectors into floats.
 final class WeightPacker {
     private let checkpoint: Checkpoint
     private let workers: Workers
-    private let pages: MemoryPages
+    private let memory: Memory
+    private let progress: (Int) -> Void
     private var packedByteCount = 0
     private var arenas: [Arena] = []
 
+    private enum Memory {
+        case empty(MemoryPages)
+        case packed(MappedPages)
+    }
+
+    /// - Parameters:
+    ///   - packed: All matrices, as this would pack them; nil to pack them.
+    ///   - progress: Bytes that are packed, ascending up to the plan's.
     /// - Throws: `CheckpointError` where there is not so much memory.
-    init(_ checkpoint: Checkpoint, _ plan: PackingPlan, _ workers: Workers) throws(CheckpointError) {
-        guard let pages = MemoryPages(byteCount: plan.byteCount) else {
+    init(
+        _ checkpoint: Checkpoint, _ plan: PackingPlan, _ workers: Workers, packed: MappedPages?,
+        progress: @escaping (Int) -> Void
+    ) throws(CheckpointError) {
+        if let packed {
+            precondition(packed.bytes.count == plan.byteCount, "packed by another plan")
+            memory = .packed(packed)
+        } else if let pages = MemoryPages(byteCount: plan.byteCount) {
+            memory = .empty(pages)
+        } else {
             throw CheckpointError(
                 file: checkpoint.fileName, section: "weights", message: "no memory for \(plan.byteCount) bytes")
         }
         self.checkpoint = checkpoint
         self.workers = workers
-        self.pages = pages
+        self.progress = progress
+    }
+
+    /// The panels of all matrices, valid while this lives.
+    var panels: UnsafeRawBufferPointer {
+        switch memory {
+        case .empty(let pages): UnsafeRawBufferPointer(pages.bytes)
+        case .packed(let pages): pages.bytes
+        }
     }
 
     /// The matrices of a group, in the order of its roles.
@@ -34,8 +60,13 @@ final class WeightPacker {
         let type = view.packedType(isWidened: isWidened)
         let start = packedByteCount
         packedByteCount += PackedMatrix.byteCount(type, rowCount: view.outputCount, columnCount: view.inputCount)
-        precondition(packedByteCount <= pages.bytes.count, "more weights than planned")
-        guard let base = pages.bytes.baseAddress else { preconditionFailure("no memory for weights") }
+        precondition(packedByteCount <= panels.count, "more weights than planned")
+        guard let panels = panels.baseAddress else { preconditionFailure("no memory for weights") }
+        guard case .empty(let pages) = memory, let base = pages.bytes.baseAddress else {
+            return PackedMatrix(
+                panels + start, elementType: type, rowCount: view.outputCount, columnCount: view.inputCount)
+        }
+        defer { progress(packedByteCount) }
         // No copy of the file stays beside the packed one.
         defer { view.tensor.forgetPages() }
         guard view.layout == .rowsAreOutputs, type == view.elementType else {

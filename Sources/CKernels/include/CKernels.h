@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "nt_cache.h"
+#include "nt_digest.h"
 #include "nt_measure.h"
 #include "nt_pages.h"
 
