@@ -2,7 +2,7 @@ package import Checkpoints
 
 /// What serving a model takes, in bytes.
 package struct MemoryEstimate: Sendable, Equatable {
-    /// Weights in panels. An embedding that is not the head, too, stays in the file: page cache that the kernel may take
+    /// Weights in panels, in memory or mapped from a file that holds them. An embedding that is not the head, too, stays in the file: page cache that the kernel may take
     /// back.
     package var weightByteCount: Int
     /// K and V of one block, all layers.

@@ -54,7 +54,7 @@ struct TextHistogram {
     }
 }
 
-/// A line on the terminal that says how far the bench is, written over and over; nothing where standard error is no
+/// A line on the terminal that says how far something is, written over and over; nothing where standard error is no
 /// terminal.
 final class ProgressLine {
     private let isShown = isatty(STDERR_FILENO) == 1
@@ -64,9 +64,14 @@ final class ProgressLine {
     private static let width = 30
 
     func show(_ name: String, _ progress: BenchProgress) {
-        guard isShown, progress.elapsed - min(progress.elapsed, lastShown) >= Self.interval else { return }
-        lastShown = progress.elapsed
-        write("\r" + Self.line(name, progress) + "\u{1B}[K")
+        show(Self.line(name, progress), elapsed: progress.elapsed)
+    }
+
+    /// - Parameter elapsed: nanoseconds since some beginning.
+    func show(_ line: @autoclosure () -> String, elapsed: UInt64) {
+        guard isShown, elapsed - min(elapsed, lastShown) >= Self.interval else { return }
+        lastShown = elapsed
+        write("\r" + line() + "\u{1B}[K")
     }
 
     func clear() {
@@ -78,10 +83,14 @@ final class ProgressLine {
         let byCount = Double(progress.endedCount) / Double(max(1, progress.totalCount))
         let byTime = Double(progress.elapsed) / Double(max(1, progress.elapsedLimit))
         let share = min(1, max(byCount, byTime))
-        let done = Int(exactly: (share * Double(width)).rounded(.down)) ?? 0
-        let bar = String(repeating: "#", count: done) + String(repeating: ".", count: width - done)
-        return "\(name) [\(bar)] \(progress.endedCount) answered, \(progress.runningCount) under way, "
+        return "\(name) [\(bar(share))] \(progress.endedCount) answered, \(progress.runningCount) under way, "
             + "\(Readable.fixed(Double(progress.elapsed) / 1e9, 0)) s"
+    }
+
+    /// - Parameter share: what is done, 0 to 1.
+    static func bar(_ share: Double) -> String {
+        let done = min(width, max(0, Int(exactly: (share * Double(width)).rounded(.down)) ?? 0))
+        return String(repeating: "#", count: done) + String(repeating: ".", count: width - done)
     }
 
     private func write(_ text: String) {

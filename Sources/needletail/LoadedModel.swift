@@ -21,6 +21,8 @@ struct LoadedModel: Sendable {
     let precision: ModelPrecision
     /// Nil for the best.
     let instructionSet: InstructionSet?
+    /// Nil keeps no packed weights.
+    let packedCache: PackedCacheLocation?
     /// Beams of one request at most.
     let maxBeamCount: Int
     /// Logprobs of one position at most.
@@ -31,6 +33,7 @@ struct LoadedModel: Sendable {
     /// - Parameter memory: bytes that the program may use.
     /// - Throws: `StartError` with the file, the section and what was expected.
     init(_ options: ModelOptions, memory: Int = MachineLimits.memoryByteCount) throws(StartError) {
+        packedCache = try options.packedCache.location(model: options.model)
         do throws(CheckpointError) { checkpoint = try Self.openCheckpoint(options.model) } catch {
             throw StartError("cannot open the model: \(error)")
         }
@@ -135,10 +138,12 @@ struct LoadedModel: Sendable {
         do {
             return try await GenerationEngine(
                 configuration: engineConfiguration, tokenizer: tokenizer, logger: logger
-            ) { [checkpoint, threadCount, precision, instructionSet] in
+            ) { [checkpoint, threadCount, precision, instructionSet, packedCache] in
+                let line = WeightLoadingLine(logger)
                 let runner = try ModelRunner(
                     checkpoint, capacity: capacity, threadCount: threadCount, precision: precision,
-                    instructionSet: instructionSet)
+                    instructionSet: instructionSet, loading: WeightLoading(cache: packedCache, report: line.take))
+                if let text = line.finish() { Console.say(text) }
                 return { plan in
                     observe(plan)
                     return runner.forward(plan)

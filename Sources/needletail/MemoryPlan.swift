@@ -3,7 +3,8 @@ import Transformer
 
 /// What serving a model takes of the machine's memory, part by part, and whether it is there.
 struct MemoryPlan: Sendable, Equatable {
-    /// Mapped from the file. The kernel may take pages back, but what does not fit is read from the disk in every step.
+    /// Packed, in memory of their own; or mapped from a file of packed weights. Its pages the kernel may take back, but what
+    /// does not fit is read from the disk in every step.
     var weights: Int
     var cache: Int
     /// Activations, logits and scratch of a step.

@@ -20,6 +20,12 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Memory of the KV cache in MiB; room for 16 contexts within 512 MiB, or for one, when absent.")
     var kvCacheMib: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Keep packed weights for the next start, which then maps them: in a file beside the model, or in a directory "
+                + "that exists, for any number of models.", valueName: "off|beside|DIRECTORY"))
+    var packedCache = PackedCacheOption.off
+
     @Option(help: "Tokens that a block of the KV cache holds: prefixes are shared by whole blocks.")
     var blockSize = EngineConfiguration.standard.blockSize
 
