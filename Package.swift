@@ -65,7 +65,7 @@ let package = Package(
             ],
             swiftSettings: optimised),
         .target(
-            name: "Transformer", dependencies: ["Kernels", "Checkpoints", "InferenceTypes"], swiftSettings: optimised),
+            name: "Transformer", dependencies: ["Quantization", "Kernels", "Checkpoints", "InferenceTypes"], swiftSettings: optimised),
         .target(name: "Sampling", dependencies: ["InferenceTypes"], swiftSettings: optimised),
         .target(
             name: "Tokenization", dependencies: ["Checkpoints", "InferenceTypes"], swiftSettings: optimised),

@@ -4,6 +4,23 @@
 #include "workers.h"
 
 typedef struct {
+    void (*body)(void *context, int64_t first, int64_t last);
+    void *context;
+} nt_split_job;
+
+static void nt_split_task(void *context, int64_t first, int64_t last, float *scratch) {
+    (void)scratch;
+    const nt_split_job *job = context;
+    job->body(job->context, first, last);
+}
+
+void nt_split(nt_workers *workers, int64_t count, void (*body)(void *context, int64_t first, int64_t last),
+              void *context) {
+    nt_split_job job = {body, context};
+    nt_workers_run(workers, nt_split_task, &job, count);
+}
+
+typedef struct {
     const nt_kernel_set *kernels;
     const nt_matrix *w;
     const int32_t *ids;

@@ -53,6 +53,29 @@ package final class Workers {
         precondition(count <= scratchFloatCount, "kernel scratch too small")
     }
 
+    /// Calls `body` for each number below `count`, on all threads at once. For work that is done once and is no kernel.
+    ///
+    /// - Requires: calls for different numbers do not touch the same memory, unless they read it. The compiler does not
+    ///   check it: what is shared are buffers.
+    package func forEach(_ count: Int, _ body: (Int) -> Void) {
+        withoutActuallyEscaping(body) { body in
+            withExtendedLifetime(Task(body)) { task in
+                nt_split(
+                    handle, Int64(count),
+                    { context, first, last in
+                        guard let context else { return }
+                        let task = Unmanaged<Task>.fromOpaque(context).takeUnretainedValue()
+                        for index in first..<last { task.body(Int(index)) }
+                    }, Unmanaged.passUnretained(task).toOpaque())
+            }
+        }
+    }
+
+    private final class Task {
+        let body: (Int) -> Void
+        init(_ body: @escaping (Int) -> Void) { self.body = body }
+    }
+
     /// The instructions in use.
     package var instructionSet: String { String(cString: nt_workers_features(handle)) }
 }

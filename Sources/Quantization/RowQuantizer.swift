@@ -35,7 +35,8 @@ package struct RowQuantizer: Sendable {
         case .q4_1: each(blockCount, source, target, SimpleBlocks.q4_1)
         case .q5_0: each(blockCount, source, target, SimpleBlocks.q5_0)
         case .q5_1: each(blockCount, source, target, SimpleBlocks.q5_1)
-        case .q4_K, .q5_K: weighted(blockCount, source, importance, target) { ScaleMinimumBlock.encode(elementType, $0, $1) }
+        case .q4_K, .q5_K:
+            weighted(blockCount, source, importance, target) { ScaleMinimumBlock.encode(elementType, $0, $1) }
         case .q6_K: weighted(blockCount, source, importance, target) { ScaleBlock.encode($0, $1) }
         }
     }

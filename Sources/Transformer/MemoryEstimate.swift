@@ -2,9 +2,11 @@ package import Checkpoints
 
 /// What serving a model takes, in bytes.
 package struct MemoryEstimate: Sendable, Equatable {
-    /// Weights in panels, in memory or mapped from a file that holds them. An embedding that is not the head, too, stays in the file: page cache that the kernel may take
-    /// back.
+    /// Weights in panels, in memory or mapped from a file that holds them. An embedding that is not the head, too, stays in
+    /// the file: page cache that the kernel may take back.
     package var weightByteCount: Int
+    /// Matrices that are quantised while they are packed.
+    package var quantizedMatrixCount: Int
     /// K and V of one block, all layers.
     package var blockByteCount: Int
     /// K and V of one sequence as long as the context.
@@ -14,7 +16,9 @@ package struct MemoryEstimate: Sendable, Equatable {
     package init(_ checkpoint: Checkpoint, contextCount: Int, blockSize: Int, precision: ModelPrecision)
         throws(CheckpointError)
     {
-        weightByteCount = try PackingPlan(checkpoint, compute: precision.compute).byteCount
+        let plan = try PackingPlan(checkpoint, precision)
+        weightByteCount = plan.byteCount
+        quantizedMatrixCount = try plan.quantizedCount(checkpoint)
         blockByteCount = KVCache.blockByteCount(checkpoint.configuration, blockSize: blockSize, type: precision.cache)
         contextByteCount = blockByteCount * ((contextCount + blockSize - 1) / blockSize)
     }

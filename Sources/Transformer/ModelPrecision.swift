@@ -1,3 +1,4 @@
+package import InferenceTypes
 package import Kernels
 
 /// What products are computed with.
@@ -13,10 +14,14 @@ package enum ComputeType: String, Sendable, CaseIterable {
 package struct ModelPrecision: Sendable, Equatable {
     package var compute: ComputeType
     package var cache: CacheType
+    /// What matrices of floats become while they are packed; nil leaves them. Of no effect where everything is computed in
+    /// floats.
+    package var quantize: ElementType?
 
-    package init(compute: ComputeType, cache: CacheType) {
+    package init(compute: ComputeType, cache: CacheType, quantize: ElementType? = nil) {
         self.compute = compute
         self.cache = cache
+        self.quantize = quantize
     }
 
     /// Floats throughout: what references are compared with.

@@ -48,7 +48,7 @@ package final class ModelRunner {
             threadCount: threadCount,
             scratchFloatCount: Self.scratchFloatCount(configuration, capacity, precision.cache),
             instructionSet: instructionSet)
-        weights = try ModelWeights(checkpoint, compute: precision.compute, workers: workers, loading: loading)
+        weights = try ModelWeights(checkpoint, precision: precision, workers: workers, loading: loading)
         cache = try KVCache(configuration, capacity, type: precision.cache)
         activations = Activations(
             configuration, tokenCapacity: capacity.tokenCount, logitsCapacity: capacity.logitsCount)

@@ -50,9 +50,9 @@ struct ModelWeights {
     /// Packs, all threads together, which reads every byte of the file once; what was read is given back to the system.
     /// Or takes the matrices from a file that an earlier start packed.
     init(
-        _ checkpoint: Checkpoint, compute: ComputeType, workers: Workers, loading: WeightLoading
+        _ checkpoint: Checkpoint, precision: ModelPrecision, workers: Workers, loading: WeightLoading
     ) throws(CheckpointError) {
-        let plan = try PackingPlan(checkpoint, compute: compute)
+        let plan = try PackingPlan(checkpoint, precision)
         var cache: PackedCache?
         if let location = loading.cache {
             cache = try PackedCache(location, checkpoint, plan, workers, report: loading.report)

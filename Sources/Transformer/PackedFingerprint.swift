@@ -30,9 +30,8 @@ extension PackingPlan {
         var offset = 0
         fingerprint.add(Self.packingVersion)
         for group in groups {
-            for role in group.roles {
+            for (role, type) in zip(group.roles, group.types) {
                 let view = try checkpoint.required(role, in: group.layer)
-                let type = view.packedType(isWidened: group.isWidened)
                 fingerprint.add("\(role)")
                 fingerprint.add(group.layer ?? -1)
                 fingerprint.add(view.tensor.name)

@@ -1,6 +1,7 @@
 import Checkpoints
 import InferenceTypes
 import Kernels
+import Quantization
 
 /// Packs a checkpoint's matrices one after the other into one run of memory, or finds them in one where they lie already,
 /// and turns its vectors into floats.
@@ -50,14 +51,13 @@ final class WeightPacker {
     /// The matrices of a group, in the order of its roles.
     func pack(_ group: PackingPlan.Group) throws(CheckpointError) -> [PackedMatrix] {
         var matrices: [PackedMatrix] = []
-        for role in group.roles {
-            matrices.append(pack(try checkpoint.required(role, in: group.layer), isWidened: group.isWidened))
+        for (role, type) in zip(group.roles, group.types) {
+            matrices.append(try pack(checkpoint.required(role, in: group.layer), as: type))
         }
         return matrices
     }
 
-    private func pack(_ view: WeightView, isWidened: Bool) -> PackedMatrix {
-        let type = view.packedType(isWidened: isWidened)
+    private func pack(_ view: WeightView, as type: ElementType) throws(CheckpointError) -> PackedMatrix {
         let start = packedByteCount
         packedByteCount += PackedMatrix.byteCount(type, rowCount: view.outputCount, columnCount: view.inputCount)
         precondition(packedByteCount <= panels.count, "more weights than planned")
@@ -70,7 +70,7 @@ final class WeightPacker {
         // No copy of the file stays beside the packed one.
         defer { view.tensor.forgetPages() }
         guard view.layout == .rowsAreOutputs, type == view.elementType else {
-            return packCopy(of: view, as: type, into: base + start)
+            return try packCopy(of: view, as: type, into: base + start)
         }
         return workers.pack(
             Matrix(
@@ -84,35 +84,62 @@ final class WeightPacker {
     /// What lies otherwise than it is packed goes through a copy, some outputs at a time.
     private func packCopy(
         of view: WeightView, as type: ElementType, into memory: UnsafeMutableRawPointer
-    ) -> PackedMatrix {
+    ) throws(CheckpointError) -> PackedMatrix {
         let (rows, columns) = (view.outputCount, view.inputCount)
-        guard let rowByteCount = type.byteCount(elementCount: columns) else { preconditionFailure("half a block") }
-        let copy = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: min(rows, Self.copiedRowCount) * rowByteCount, alignment: 64)
+        let quantizer = type.blockElementCount > 1 ? RowQuantizer(type) : nil
+        let copiedType = quantizer == nil ? type : .f32
+        let copy = Self.rows(min(rows, Self.copiedRowCount), columns, of: copiedType)
         defer { copy.deallocate() }
         for start in stride(from: 0, to: rows, by: Self.copiedRowCount) {
             let outputs = start..<min(start + Self.copiedRowCount, rows)
-            let part = UnsafeMutableRawBufferPointer(rebasing: copy[..<(outputs.count * rowByteCount)])
+            let part = UnsafeMutableRawBufferPointer(
+                rebasing: copy[..<(copy.count / min(rows, Self.copiedRowCount) * outputs.count)])
             if view.layout == .rowsAreOutputs {
-                widen(view, outputs, into: part.bindMemory(to: Float.self))
+                widen(view, outputs, into: part)
             } else {
-                transpose(view, outputs, as: type, into: part)
+                transpose(view, outputs, as: copiedType, into: part)
             }
-            _ = workers.pack(
-                Matrix(
-                    bytes: UnsafeRawBufferPointer(part), elementType: type, rowCount: outputs.count,
-                    columnCount: columns),
-                into: memory + PackedMatrix.byteCount(type, rowCount: start, columnCount: columns))
+            let target = memory + PackedMatrix.byteCount(type, rowCount: start, columnCount: columns)
+            guard let quantizer else {
+                pack(UnsafeRawBufferPointer(part), type, rowCount: outputs.count, columns, into: target)
+                continue
+            }
+            let quants = Self.rows(outputs.count, columns, of: type)
+            defer { quants.deallocate() }
+            guard quantizer.encode(UnsafeRawBufferPointer(part), into: quants, rowCount: outputs.count, workers) else {
+                throw CheckpointError(
+                    file: checkpoint.fileName, section: "tensors",
+                    message: "\(view.tensor.name) holds NaN or infinity: it cannot be quantised")
+            }
+            pack(UnsafeRawBufferPointer(quants), type, rowCount: outputs.count, columns, into: target)
         }
         return PackedMatrix(memory, elementType: type, rowCount: rows, columnCount: columns)
     }
 
-    private func widen(
-        _ view: WeightView, _ outputs: Range<Int>, into floats: UnsafeMutableBufferPointer<Float>
+    private static func rows(_ count: Int, _ columnCount: Int, of type: ElementType) -> UnsafeMutableRawBufferPointer {
+        guard let byteCount = type.byteCount(elementCount: columnCount) else { preconditionFailure("half a block") }
+        return .allocate(byteCount: count * byteCount, alignment: 64)
+    }
+
+    private func pack(
+        _ bytes: UnsafeRawBufferPointer, _ type: ElementType, rowCount: Int, _ columnCount: Int,
+        into memory: UnsafeMutableRawPointer
     ) {
+        _ = workers.pack(
+            Matrix(bytes: bytes, elementType: type, rowCount: rowCount, columnCount: columnCount), into: memory)
+    }
+
+    private func widen(_ view: WeightView, _ outputs: Range<Int>, into copy: UnsafeMutableRawBufferPointer) {
         let rowByteCount = view.bytes.count / view.outputCount
-        let bytes = view.bytes[outputs.lowerBound * rowByteCount..<outputs.upperBound * rowByteCount]
-        dequantize(view.elementType, UnsafeRawBufferPointer(rebasing: bytes), into: floats)
+        let (type, columns) = (view.elementType, view.inputCount)
+        let bytes = view.bytes
+        let floats = copy.bindMemory(to: Float.self)
+        workers.forEach(outputs.count) { place in
+            let start = (outputs.lowerBound + place) * rowByteCount
+            dequantize(
+                type, UnsafeRawBufferPointer(rebasing: bytes[start..<start + rowByteCount]),
+                into: UnsafeMutableBufferPointer(rebasing: floats[place * columns..<(place + 1) * columns]))
+        }
     }
 
     /// `[inputs, all outputs]` to `[outputs, inputs]`.
@@ -167,5 +194,25 @@ final class WeightPacker {
         let view = try checkpoint.required(role)
         return Matrix(
             bytes: view.bytes, elementType: view.elementType, rowCount: view.outputCount, columnCount: view.inputCount)
+    }
+}
+
+extension RowQuantizer {
+    /// Turns rows of floats into rows of this type, all threads together; false where one holds NaN or infinity.
+    fileprivate func encode(
+        _ floats: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer, rowCount: Int, _ workers: Workers
+    ) -> Bool {
+        let floats = floats.bindMemory(to: Float.self)
+        let (columns, rowByteCount) = (floats.count / rowCount, bytes.count / rowCount)
+        return withUnsafeTemporaryAllocation(of: Bool.self, capacity: rowCount) { areFinite in
+            workers.forEach(rowCount) { index in
+                let row = UnsafeBufferPointer(rebasing: floats[index * columns..<(index + 1) * columns])
+                // Zero times anything finite is zero.
+                areFinite[index] = row.reduce(0) { $0 + $1 * 0 } == 0
+                let place = index * rowByteCount..<(index + 1) * rowByteCount
+                encode(row, into: UnsafeMutableRawBufferPointer(rebasing: bytes[place]))
+            }
+            return areFinite.allSatisfy(\.self)
+        }
     }
 }

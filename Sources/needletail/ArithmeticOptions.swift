@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import InferenceTypes
 import Kernels
 import Transformer
 
@@ -23,6 +24,12 @@ struct ArithmeticOptions: ParsableArguments {
             valueName: "NAME|list"))
     var cpuFeatures: CPUFeatures?
 
+    @Option(
+        help: ArgumentHelp(
+            "Quantise matrices of floats while they are loaded; those that are quantised stay. Rows of no whole blocks "
+                + "become q8_0.", valueName: "TYPE"))
+    var quantize: QuantizedType?
+
     /// Nil for the best.
     var instructionSet: InstructionSet? {
         if case .set(let set) = cpuFeatures { set } else { nil }
@@ -41,10 +48,13 @@ struct ArithmeticOptions: ParsableArguments {
             )
         }
         let standard = compute == .native && fits(.bf16) ? CacheType.bf16 : .f32
-        return ModelPrecision(compute: compute, cache: kvCacheType ?? standard)
+        return ModelPrecision(compute: compute, cache: kvCacheType ?? standard, quantize: quantize?.elementType)
     }
 
     func validate() throws {
+        if quantize != nil, compute == .f32 {
+            throw ValidationError("--quantize and --compute f32 contradict each other: floats would be computed with")
+        }
         switch cpuFeatures {
         case .list: throw CleanExit.message(Self.listing)
         case .set(let set) where !set.isAvailable:
@@ -61,6 +71,26 @@ struct ArithmeticOptions: ParsableArguments {
             let note = set == .best ? "best here" : set.isAvailable ? "there" : "not on this processor"
             return set.rawValue.padded(to: 12) + note
         }.joined(separator: "\n")
+    }
+}
+
+/// What matrices are quantised to at load.
+enum QuantizedType: String, ExpressibleByArgument, CaseIterable {
+    // The cases are spelt as the field spells them.
+    // swift-format-ignore: AlwaysUseLowerCamelCase
+    case q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k
+
+    var elementType: ElementType {
+        switch self {
+        case .q8_0: .q8_0
+        case .q4_0: .q4_0
+        case .q4_1: .q4_1
+        case .q5_0: .q5_0
+        case .q5_1: .q5_1
+        case .q4_k: .q4_K
+        case .q5_k: .q5_K
+        case .q6_k: .q6_K
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 import Checkpoints
 import Engine
+import InferenceTypes
 import Kernels
 import Logging
 import StoryModel
@@ -105,6 +106,10 @@ struct LoadedModel: Sendable {
             maxWaitingRequests: options.maxWaiting)
         options.scheduling.apply(to: &configuration)
         let estimate = try estimate(checkpoint, configuration, precision)
+        if let type = precision.quantize, estimate.quantizedMatrixCount == 0 {
+            throw StartError(
+                "--quantize \(type.name.lowercased()): \(checkpoint.fileName) has no matrix of floats to quantise")
+        }
         // For the longest sequence: a smaller cache bounds it further.
         var plan = MemoryPlan(
             weights: estimate.weightByteCount, cache: 0,
@@ -174,7 +179,12 @@ struct LoadedModel: Sendable {
             case .unlimited: "whatever it takes"
             }
         let patience = sizes.maxQueueTime.map { "for \($0.components.seconds) s" } ?? "for ever"
-        return [
+        let quantized = precision.quantize.map {
+            [
+                "\(memoryEstimate.quantizedMatrixCount) matrices of floats are quantised to \($0.name) while they are packed"
+            ]
+        }
+        return (quantized ?? []) + [
             "KV cache of \(sizes.blockCount) blocks × \(sizes.blockSize) tokens in \(precision.cache.rawValue) = "
                 + "\(Readable.bytes(memoryPlan.cache)), prefixes \(sizes.cachesPrefixes ? "kept" : "not kept"); steps of up "
                 + "to \(sizes.maxBatchTokens) tokens, \(sizes.maxRunningSequences) sequences, \(pace)",

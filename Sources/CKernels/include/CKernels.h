@@ -58,6 +58,10 @@ void nt_workers_destroy(nt_workers *workers);
 const char *nt_workers_features(const nt_workers *workers);
 int nt_has_features(const char *features);
 
+// Calls `body` for parts of 0 ..< count, on all threads. For work that is done once and is no kernel.
+void nt_split(nt_workers *workers, int64_t count, void (*body)(void *context, int64_t first, int64_t last),
+              void *context);
+
 // out[i] = the rows `ids[i]` of w as floats: [count, columns].
 void nt_gather_rows(nt_workers *workers, const nt_matrix *w, const int32_t *ids, int64_t count, float *out);
 
