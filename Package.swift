@@ -44,7 +44,7 @@ let package = Package(
             name: "needletail",
             dependencies: [
                 "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels", "CKernels",
-                "Sampling",
+                "Sampling", "Quantization",
                 "Tokenization", "Checkpoints", "InferenceTypes", "Telemetry", "StoryModel", argumentParser, httpTypes,
                 lifecycle,
                 signals, logging,
@@ -69,6 +69,9 @@ let package = Package(
         .target(name: "Sampling", dependencies: ["InferenceTypes"], swiftSettings: optimised),
         .target(
             name: "Tokenization", dependencies: ["Checkpoints", "InferenceTypes"], swiftSettings: optimised),
+        .target(
+            name: "Quantization", dependencies: ["Checkpoints", "Tokenization", "Kernels", "InferenceTypes"],
+            swiftSettings: optimised),
         .target(name: "Checkpoints", dependencies: ["InferenceTypes"], swiftSettings: optimised),
         .target(name: "Kernels", dependencies: ["CKernels", "InferenceTypes"], swiftSettings: optimised),
         .target(name: "CKernels", cSettings: arithmetic),
@@ -88,6 +91,12 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "KernelsTests", dependencies: ["Kernels", "CKernels", "InferenceTypes", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "QuantizationTests",
+            dependencies: [
+                "Quantization", "Kernels", "Transformer", "Checkpoints", "Tokenization", "InferenceTypes", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "TransformerTests",
