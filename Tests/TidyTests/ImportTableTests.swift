@@ -9,7 +9,7 @@ struct ImportTableTests {
         "needletail": [
             "CKernels",
             "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Sampling", "Tokenization",
-            "Checkpoints", "Kernels", "InferenceTypes", "Telemetry", "StoryModel",
+            "Checkpoints", "Kernels", "InferenceTypes", "Telemetry", "StoryModel", "Quantization",
         ],
         "CompletionsAPI": ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", "Telemetry"],
         "HTTPTransport": ["HTTPCodec", "Telemetry"],
@@ -18,6 +18,7 @@ struct ImportTableTests {
         "Transformer": ["Kernels", "Checkpoints", "InferenceTypes"],
         "Sampling": ["InferenceTypes"],
         "Tokenization": ["Checkpoints", "InferenceTypes"],
+        "Quantization": ["Kernels", "Checkpoints", "Tokenization", "InferenceTypes"],
         "Checkpoints": ["InferenceTypes"],
         "Kernels": ["CKernels", "InferenceTypes"],
         "InferenceTypes": [],
