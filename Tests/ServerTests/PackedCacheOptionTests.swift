@@ -45,7 +45,8 @@ struct PackedCacheOptionTests {
             let error = #expect(throws: StartError.self) {
                 try PackedCacheOption.directory(path).location(model: nil)
             }
-            #expect(error?.description == "--packed-cache has to be off, beside or a directory that exists, got \(path)")
+            let message = "--packed-cache has to be off, beside or a directory that exists, got \(path)"
+            #expect(error?.description == message)
         }
     }
 
