@@ -65,7 +65,8 @@ let package = Package(
             ],
             swiftSettings: optimised),
         .target(
-            name: "Transformer", dependencies: ["Quantization", "Kernels", "Checkpoints", "InferenceTypes"], swiftSettings: optimised),
+            name: "Transformer", dependencies: ["Quantization", "Kernels", "Checkpoints", "InferenceTypes"],
+            swiftSettings: optimised),
         .target(name: "Sampling", dependencies: ["InferenceTypes"], swiftSettings: optimised),
         .target(
             name: "Tokenization", dependencies: ["Checkpoints", "InferenceTypes"], swiftSettings: optimised),
@@ -95,7 +96,8 @@ let package = Package(
         .testTarget(
             name: "QuantizationTests",
             dependencies: [
-                "Quantization", "Kernels", "Transformer", "Checkpoints", "Tokenization", "InferenceTypes", "TestSupport",
+                "Quantization", "Kernels", "Transformer", "Checkpoints", "Tokenization", "InferenceTypes",
+                "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

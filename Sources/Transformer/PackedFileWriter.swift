@@ -45,7 +45,8 @@ struct PackedFileWriter {
     /// Without this the disk would be full for as long as it takes to fill it.
     private func requireSpace(_ byteCount: Int, in folder: borrowing PackedFolder) throws(PackedFileError) {
         var status = statvfs()
-        guard fstatvfs(folder.descriptor, &status) == 0 else { return }
+        // Some file systems do not know how large they are.
+        guard fstatvfs(folder.descriptor, &status) == 0, status.f_blocks > 0 else { return }
         let (free, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
         guard overflow || free >= UInt64(byteCount) else {
             throw PackedFileError("it takes \(byteCount) bytes, and \(free) are free")

@@ -145,6 +145,7 @@ struct LoadedModel: Sendable {
                 configuration: engineConfiguration, tokenizer: tokenizer, logger: logger
             ) { [checkpoint, threadCount, precision, instructionSet, packedCache] in
                 let line = WeightLoadingLine(logger)
+                defer { line.clear() }
                 let runner = try ModelRunner(
                     checkpoint, capacity: capacity, threadCount: threadCount, precision: precision,
                     instructionSet: instructionSet, loading: WeightLoading(cache: packedCache, report: line.take))

@@ -45,7 +45,7 @@ final class WeightLoadingLine {
     }
 
     private func warn(_ message: Logger.Message, _ file: String, _ reason: String) {
-        terminal.clear()
+        clear()
         logger.warning(message, metadata: ["file": "\(file)", "reason": "\(reason)"])
     }
 
@@ -60,11 +60,14 @@ final class WeightLoadingLine {
         return "\(verb) weights [\(bar)] \(Readable.bytes(done)) of \(Readable.bytes(total))"
     }
 
+    /// Takes the bar away: what comes next is another line.
+    func clear() { terminal.clear() }
+
     /// To be called when the weights are there.
     ///
     /// - Returns: a line about it, nil where there is nothing to say.
     func finish() -> String? {
-        terminal.clear()
+        clear()
         func seconds(_ phase: WeightLoading.Phase) -> String {
             Readable.seconds(phases[phase].map { $0.end - $0.start } ?? .zero)
         }

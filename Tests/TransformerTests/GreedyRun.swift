@@ -22,7 +22,7 @@ struct SequenceDriver {
 
     init(
         _ checkpoint: Checkpoint, contextCount: Int = 256, threadCount: Int = 1, precision: ModelPrecision = .exact,
-        instructionSet: String? = nil
+        instructionSet: String? = nil, loading: WeightLoading = WeightLoading()
     ) throws {
         // Keys and values of 16 bits or less come in blocks of 16.
         blockSize = precision.cache == .f32 ? 4 : 16
@@ -34,7 +34,7 @@ struct SequenceDriver {
                 tokenCount: contextCount, logitsCount: contextCount, contextCount: contextCount,
                 blockCount: blockCount, blockSize: blockSize),
             threadCount: threadCount, precision: precision,
-            instructionSet: instructionSet.flatMap { .init(rawValue: $0) })
+            instructionSet: instructionSet.flatMap { .init(rawValue: $0) }, loading: loading)
         // 7 is coprime to every power of two: all blocks, in no order.
         blocks = (0..<blockCount).map { Int32($0 * 7 % blockCount) }
     }
