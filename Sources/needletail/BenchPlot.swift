@@ -64,9 +64,18 @@ final class ProgressLine {
     private static let width = 30
 
     func show(_ name: String, _ progress: BenchProgress) {
-        guard isShown, progress.elapsed - min(progress.elapsed, lastShown) >= Self.interval else { return }
-        lastShown = progress.elapsed
-        write("\r" + Self.line(name, progress) + "\u{1B}[K")
+        show(at: progress.elapsed) { Self.line(name, progress) }
+    }
+
+    /// - Parameter elapsed: seconds since the start.
+    func show(elapsed: Double, _ text: () -> String) {
+        show(at: UInt64(exactly: (elapsed * 1e9).rounded()) ?? lastShown, text)
+    }
+
+    private func show(at elapsed: UInt64, _ text: () -> String) {
+        guard isShown, elapsed - min(elapsed, lastShown) >= Self.interval else { return }
+        lastShown = elapsed
+        write("\r" + text() + "\u{1B}[K")
     }
 
     func clear() {
@@ -77,11 +86,13 @@ final class ProgressLine {
     static func line(_ name: String, _ progress: BenchProgress) -> String {
         let byCount = Double(progress.endedCount) / Double(max(1, progress.totalCount))
         let byTime = Double(progress.elapsed) / Double(max(1, progress.elapsedLimit))
-        let share = min(1, max(byCount, byTime))
-        let done = Int(exactly: (share * Double(width)).rounded(.down)) ?? 0
-        let bar = String(repeating: "#", count: done) + String(repeating: ".", count: width - done)
-        return "\(name) [\(bar)] \(progress.endedCount) answered, \(progress.runningCount) under way, "
-            + "\(Readable.fixed(Double(progress.elapsed) / 1e9, 0)) s"
+        return "\(name) [\(bar(max(byCount, byTime)))] \(progress.endedCount) answered, "
+            + "\(progress.runningCount) under way, \(Readable.fixed(Double(progress.elapsed) / 1e9, 0)) s"
+    }
+
+    static func bar(_ share: Double) -> String {
+        let done = Int(exactly: (min(1, share) * Double(width)).rounded(.down)) ?? 0
+        return String(repeating: "#", count: done) + String(repeating: ".", count: width - done)
     }
 
     private func write(_ text: String) {
