@@ -44,7 +44,7 @@ let package = Package(
             name: "needletail",
             dependencies: [
                 "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels", "CKernels",
-                "Sampling",
+                "Sampling", "Quantization",
                 "Tokenization", "Checkpoints", "InferenceTypes", "Telemetry", "StoryModel", argumentParser, httpTypes,
                 lifecycle,
                 signals, logging,
@@ -66,6 +66,9 @@ let package = Package(
             swiftSettings: optimised),
         .target(
             name: "Transformer", dependencies: ["Kernels", "Checkpoints", "InferenceTypes"], swiftSettings: optimised),
+        .target(
+            name: "Quantization", dependencies: ["Kernels", "Checkpoints", "Tokenization", "InferenceTypes"],
+            swiftSettings: optimised),
         .target(name: "Sampling", dependencies: ["InferenceTypes"], swiftSettings: optimised),
         .target(
             name: "Tokenization", dependencies: ["Checkpoints", "InferenceTypes"], swiftSettings: optimised),
@@ -92,6 +95,10 @@ let package = Package(
         .testTarget(
             name: "TransformerTests",
             dependencies: ["Transformer", "Kernels", "Checkpoints", "Tokenization", "InferenceTypes", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "QuantizationTests",
+            dependencies: ["Quantization", "Kernels", "Checkpoints", "Tokenization", "InferenceTypes", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "SamplingTests", dependencies: ["Sampling", "InferenceTypes", "TestSupport"], swiftSettings: strict),
