@@ -57,10 +57,13 @@ package enum PruningPattern: Sendable, Equatable, CustomStringConvertible {
 /// What pruning cannot do.
 package enum PruningError: Error, Equatable, CustomStringConvertible {
     case pattern(_ found: String, _ expected: String)
+    /// Nothing was heard of a tensor's inputs.
+    case norms(_ tensor: String)
 
     package var description: String {
         switch self {
         case .pattern(let found, let expected): "expected \(expected), got \(found.debugDescription)"
+        case .norms(let tensor): "no norms of the inputs of \(tensor.debugDescription)"
         }
     }
 }

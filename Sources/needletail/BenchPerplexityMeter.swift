@@ -76,6 +76,11 @@ struct PerplexityMeter {
         max(1, maxLogitsByteCount / (configuration.vocabularyCount * MemoryLayout<Float>.stride))
     }
 
+    /// Lets somebody hear what products read.
+    ///
+    /// - Requires: everything is computed in floats.
+    func observe(_ observer: @escaping ProjectionObserver) { runner.observe(observer) }
+
     /// - Parameters:
     ///   - some: of a text's windows, those to score.
     ///   - report: hears how many of them are done.

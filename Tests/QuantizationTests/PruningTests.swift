@@ -93,16 +93,35 @@ struct PruningTests {
 
     @Test("the matrices of layers, where they are fused and lie transposed, too; not embedding, head, norms and biases")
     func places() throws {
-        let llama = PruningPlaces.byTensor(
-            try Checkpoint.open(path: SharedData.fixture("models/llama-gqa/model-f32.gguf").path))
-        #expect(llama.count == 14 && llama["token_embd.weight"] == nil && llama["output.weight"] == nil)
-        #expect(
-            llama["blk.1.ffn_down.weight"]
-                == [PruningPlace(role: .down, layer: 1, outputs: 0..<64, layout: .rowsAreOutputs)])
-        let gpt2 = PruningPlaces.byTensor(try Checkpoint.open(path: SharedData.fixture("models/gpt2/hf").path))
-        #expect(gpt2.count == 8)
-        let fused = try #require(gpt2.first { $0.key.hasSuffix("h.0.attn.c_attn.weight") }?.value)
-        #expect(fused.map(\.role) == [.query, .key, .value])
-        #expect(fused.map(\.outputs) == [0..<48, 48..<96, 96..<144] && fused.allSatisfy { $0.layout == .transposed })
+        let llama = try Checkpoint.open(path: SharedData.fixture("models/llama-gqa/model-f32.gguf").path)
+        let pass = try PruningPass(llama, .blocks(keep: 2, of: 4))
+        #expect(pass.tensorNames.count == 14 && pass.contains("blk.1.ffn_down.weight"))
+        #expect(!pass.contains("token_embd.weight") && !pass.contains("output.weight"))
+        var none: [Float] = [1]
+        none.withUnsafeMutableBufferPointer { #expect(pass.prune($0, of: "output.weight") == nil) }
+        let gpt2 = try Checkpoint.open(path: SharedData.fixture("models/gpt2/hf").path)
+        #expect(try PruningPass(gpt2, .fraction(0.5)).tensorNames.count == 8)
+    }
+
+    @Test("a tensor that lies transposed loses what it loses the other way round")
+    func transposed() throws {
+        let checkpoint = try Checkpoint.open(path: SharedData.fixture("models/gpt2/hf").path)
+        let name = try #require(checkpoint.weight(.query, layer: 0)?.tensor.name)
+        let (inputs, outputs) = (48, 144)
+        var generator = TestGenerator(seed: 6)
+        let rows = generator.floats(inputs * outputs)
+        let norms = generator.floats(inputs, in: 0.1...9)
+        var expected = rows
+        let pruner = Pruner(.fraction(0.5))
+        _ = expected.withUnsafeMutableBufferPointer { pruner.prune($0, columnCount: inputs, inputNorms: norms) }
+        var columns = (0..<inputs * outputs).map { rows[$0 % outputs * inputs + $0 / outputs] }
+        let pass = try PruningPass(checkpoint, .fraction(0.5)) { role, _ in
+            role == .down ? [Float](repeating: 1, count: 192) : norms
+        }
+        let count = columns.withUnsafeMutableBufferPointer { pass.prune($0, of: name) }
+        #expect(count == inputs * outputs / 2)
+        #expect((0..<columns.count).allSatisfy { columns[$0] == expected[$0 % outputs * inputs + $0 / outputs] })
+        #expect(throws: PruningError.self) { try PruningPass(checkpoint, .fraction(0.5)) { _, _ in norms } }
+        #expect(throws: PruningError.self) { try PruningPass(checkpoint, .fraction(0.5)) { _, _ in nil } }
     }
 }
