@@ -72,6 +72,9 @@ let package = Package(
         .target(name: "Sampling", dependencies: ["InferenceTypes"], swiftSettings: optimised),
         .target(
             name: "Tokenization", dependencies: ["Checkpoints", "InferenceTypes"], swiftSettings: optimised),
+        .target(
+            name: "Quantization", dependencies: ["Checkpoints", "Tokenization", "Kernels", "InferenceTypes"],
+            swiftSettings: optimised),
         .target(name: "Checkpoints", dependencies: ["InferenceTypes"], swiftSettings: optimised),
         .target(name: "Kernels", dependencies: ["CKernels", "InferenceTypes"], swiftSettings: optimised),
         .target(name: "CKernels", cSettings: arithmetic),
@@ -91,6 +94,12 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "KernelsTests", dependencies: ["Kernels", "CKernels", "InferenceTypes", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "QuantizationTests",
+            dependencies: [
+                "Quantization", "Kernels", "Transformer", "Checkpoints", "Tokenization", "InferenceTypes", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "TransformerTests",
