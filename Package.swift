@@ -66,9 +66,6 @@ let package = Package(
             swiftSettings: optimised),
         .target(
             name: "Transformer", dependencies: ["Kernels", "Checkpoints", "InferenceTypes"], swiftSettings: optimised),
-        .target(
-            name: "Quantization", dependencies: ["Kernels", "Checkpoints", "Tokenization", "InferenceTypes"],
-            swiftSettings: optimised),
         .target(name: "Sampling", dependencies: ["InferenceTypes"], swiftSettings: optimised),
         .target(
             name: "Tokenization", dependencies: ["Checkpoints", "InferenceTypes"], swiftSettings: optimised),
@@ -104,10 +101,6 @@ let package = Package(
         .testTarget(
             name: "TransformerTests",
             dependencies: ["Transformer", "Kernels", "Checkpoints", "Tokenization", "InferenceTypes", "TestSupport"],
-            swiftSettings: strict),
-        .testTarget(
-            name: "QuantizationTests",
-            dependencies: ["Quantization", "Kernels", "Checkpoints", "Tokenization", "InferenceTypes", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "SamplingTests", dependencies: ["Sampling", "InferenceTypes", "TestSupport"], swiftSettings: strict),
