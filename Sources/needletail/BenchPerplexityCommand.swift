@@ -57,8 +57,7 @@ struct BenchPerplexityCommand: ParsableCommand {
                 ?? min(model.checkpoint.configuration.contextCount, PerplexityWindows.standardContextCount),
             stride: stride, scored: scored)
         let text = try PerplexityText(path: file, model.tokenizer, spellings: specialAsText ? .asText : .parse)
-        let cut = try settings.windows(tokenCount: text.tokens.count)
-        let some = Array(cut.prefix(windows ?? cut.count))
+        let some = try settings.windows(tokenCount: text.tokens.count, limit: windows ?? .max)
         let meter = try PerplexityMeter(model, settings)
         let score = try PerplexityProgress("perplexity", windowCount: some.count).follow { report throws(StartError) in
             try meter.score(text.tokens, some, report: report)

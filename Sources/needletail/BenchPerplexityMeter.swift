@@ -57,6 +57,11 @@ struct PerplexityMeter {
     init(_ model: LoadedModel, _ windows: PerplexityWindows) throws(StartError) {
         let sizes = model.engineConfiguration
         tableLength = (windows.contextCount + sizes.blockSize - 1) / sizes.blockSize
+        guard tableLength <= sizes.blockCount else {
+            throw StartError(
+                "the KV cache has room for \(sizes.blockCount * sizes.blockSize) tokens, and a window has "
+                    + "\(windows.contextCount): lower --context or raise --kv-cache-mib")
+        }
         let tokenCount = min(sizes.maxBatchTokens, Self.logitsCount(model.checkpoint.configuration))
         windowsAtOnce = max(1, min(tokenCount / windows.contextCount, sizes.blockCount / tableLength))
         capacity = RunnerCapacity(

@@ -36,12 +36,14 @@ struct PerplexityText: Sendable {
 
     /// The bytes that some of the tokens stand for: their share of the text's bytes, since normalisation may make a text
     /// longer or shorter than its tokens; nil where they stand for none.
-    ///
-    /// - Parameter count: how often each place of the text counts.
     func byteCount(of windows: [PerplexityWindow], _ tokenizer: Tokenizer) -> Double? {
-        let lengths = tokens.map { tokenizer.isSpecial($0) ? 0 : tokenizer.bytes(of: $0).count }
-        let all = lengths.reduce(0, +)
-        let scored = windows.reduce(0) { $0 + lengths[$1.scored].reduce(0, +) }
+        let lengths = (0..<tokenizer.vocabularyCount).map { index in
+            let token = TokenID(index)
+            return tokenizer.isSpecial(token) ? 0 : tokenizer.bytes(of: token).count
+        }
+        func sum(_ range: Range<Int>) -> Int { tokens[range].reduce(0) { $0 + lengths[Int($1)] } }
+        let all = sum(tokens.indices)
+        let scored = windows.reduce(0) { $0 + sum($1.scored) }
         return all > 0 && scored > 0 ? Double(byteCount) * Double(scored) / Double(all) : nil
     }
 }

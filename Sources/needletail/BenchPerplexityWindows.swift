@@ -51,19 +51,20 @@ struct PerplexityWindows: Equatable, Sendable {
         self.scored = scored
     }
 
+    /// - Parameter limit: windows at most, from the start of the text.
     /// - Throws: `StartError` where nothing can be scored.
-    func windows(tokenCount: Int) throws(StartError) -> [PerplexityWindow] {
+    func windows(tokenCount: Int, limit: Int = .max) throws(StartError) -> [PerplexityWindow] {
         let needed = scored == .all ? 2 : contextCount
         guard tokenCount >= needed else {
             throw StartError("the text is too short: \(tokenCount) tokens, and at least \(needed) are needed")
         }
-        return scored == .all ? sliding(tokenCount) : secondHalves(tokenCount)
+        return scored == .all ? sliding(tokenCount, limit) : secondHalves(tokenCount, limit)
     }
 
-    private func sliding(_ tokenCount: Int) -> [PerplexityWindow] {
+    private func sliding(_ tokenCount: Int, _ limit: Int) -> [PerplexityWindow] {
         var windows: [PerplexityWindow] = []
         var (start, scoredCount) = (0, 0)
-        while scoredCount < tokenCount {
+        while scoredCount < tokenCount && windows.count < limit {
             let end = min(start + contextCount, tokenCount)
             // Without overlap the last one may be a token alone.
             let scored = min(max(scoredCount, start + 1), end)..<end
@@ -73,8 +74,8 @@ struct PerplexityWindows: Equatable, Sendable {
         return windows
     }
 
-    private func secondHalves(_ tokenCount: Int) -> [PerplexityWindow] {
-        (0..<tokenCount / contextCount).map { index in
+    private func secondHalves(_ tokenCount: Int, _ limit: Int) -> [PerplexityWindow] {
+        (0..<min(limit, tokenCount / contextCount)).map { index in
             let start = index * contextCount
             let end = start + contextCount
             return PerplexityWindow(tokens: start..<end, scored: start + contextCount / 2 + 1..<end)

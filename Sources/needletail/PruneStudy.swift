@@ -63,7 +63,7 @@ struct PruneStudy: Sendable {
     func score(_ options: ModelOptions) throws(StartError) -> PerplexityScore? {
         guard let evaluation else { return nil }
         let (meter, windows) = try Self.open(options, stride: \.halfContext)
-        let some = Array(try windows.windows(tokenCount: evaluation.count).prefix(Self.maxEvaluationWindows))
+        let some = try windows.windows(tokenCount: evaluation.count, limit: Self.maxEvaluationWindows)
         return try PerplexityProgress("perplexity", windowCount: some.count).follow { report throws(StartError) in
             try meter.score(evaluation, some, report: report)
         }

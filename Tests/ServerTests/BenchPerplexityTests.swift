@@ -125,6 +125,10 @@ struct BenchPerplexityTests {
         #expect(
             try message(long, "--context 8 --stride 4 --scored second-half")
                 == "--scored second-half has windows that do not overlap; leave --stride out")
+        #expect(
+            try message(long, "--context 512 --kv-cache-mib 1 --compute f32")
+                == "the KV cache has room for 256 tokens, and a window has 512: lower --context or raise --kv-cache-mib"
+        )
         #expect(throws: StartError.self) { try report("/nowhere/at/all", "") }
         #expect(throws: StartError.self) { try report("/", "") }
         #expect(throws: (any Error).self) { try BenchPerplexityCommand.parse(["x", "--scored", "some"]) }
