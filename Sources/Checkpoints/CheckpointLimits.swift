@@ -25,6 +25,8 @@ enum CheckpointLimits {
     // an index 10 MB.
     static let tokenizerByteCount = 256 << 20
     static let configurationByteCount = 32 << 20
+    /// The largest published chat templates have 50 KB.
+    static let chatTemplateByteCount = 4 << 20
     /// Names in a directory that are looked at when searching for a `.gguf` file.
     static let directoryEntryCount = 65_536
 

@@ -42,6 +42,7 @@ extension ModelDirectory {
             tokenizerJSON: try bytes("tokenizer.json", limit: CheckpointLimits.tokenizerByteCount),
             sentencePieceModel: try bytes("tokenizer.model", limit: CheckpointLimits.tokenizerByteCount),
             configuration: try json("tokenizer_config.json"),
-            generationConfiguration: try json("generation_config.json"), modelConfiguration: modelConfiguration)
+            generationConfiguration: try json("generation_config.json"), modelConfiguration: modelConfiguration,
+            chatTemplate: try bytes("chat_template.jinja", limit: CheckpointLimits.chatTemplateByteCount))
     }
 }

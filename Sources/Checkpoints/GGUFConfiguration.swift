@@ -1,5 +1,5 @@
 /// What is the same for all models of a family in GGUF files.
-private struct GGUFFamily {
+struct GGUFFamily {
     enum NormKind {
         case rms, layer
     }

@@ -6,6 +6,8 @@ package struct GGUFFile: WeightSource {
     package let metadata: GGUFMetadata
     package let fileName: String
     private let tensors: TensorTable
+    private let mapping: FileMapping
+    private let valueRanges: [(key: [UInt8], range: Range<Int>)]
 
     /// Parses header, keys and tensor table; looks at no tensor byte.
     ///
@@ -17,12 +19,22 @@ package struct GGUFFile: WeightSource {
         metadata = GGUFMetadata(parser.values)
         tensors = TensorTable(parser.tensors)
         fileName = mapping.fileName
+        self.mapping = mapping
+        valueRanges = parser.valueRanges
     }
 
     /// Opens and parses the regular file at `path`.
     package init(path: String) throws(CheckpointError) {
         try self.init(FileMapping(path: path))
     }
+
+    /// All keys with their values as they lie here, in the order of the file.
+    package var entries: [GGUFEntry] {
+        valueRanges.map { GGUFEntry(key: $0.key, encodedValue: Array(mapping.bytes[$0.range])) }
+    }
+
+    /// Names of all tensors in the order of their bytes.
+    package var storedTensorNames: [String] { tensors.stored.map(\.name) }
 
     package func tensor(_ name: String) -> TensorView? { tensors[name] }
     package func unsupportedElementType(_ name: String) -> String? { nil }
@@ -51,6 +63,9 @@ struct TensorTable: Sendable {
         totalByteCount += tensor.byteCount
         return true
     }
+
+    /// In the order of their bytes, for a single file.
+    var stored: [TensorView] { views.values.sorted { $0.offset < $1.offset } }
 
     var names: [String] {
         views.keys.sorted { $0.lexicographicallyPrecedes($1) }.map { String(decoding: $0, as: UTF8.self) }

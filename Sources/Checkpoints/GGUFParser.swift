@@ -21,6 +21,8 @@ struct GGUFParser {
 
     private(set) var version = 0
     private(set) var values: [[UInt8]: GGUFValue] = [:]
+    /// Where each key's value lies, type first, in the order of the file.
+    private(set) var valueRanges: [(key: [UInt8], range: Range<Int>)] = []
     private(set) var tensors: [TensorView] = []
     let mapping: FileMapping
     var reader: ByteReader
@@ -79,7 +81,9 @@ extension GGUFParser {
         guard values[key] == nil else {
             throw reader.failure(expected: "each key once", found: "\(quoted(key)) again at byte \(start)")
         }
+        let valueStart = reader.offset
         values[key] = try value(try valueType(of: key), of: key)
+        valueRanges.append((key, valueStart..<reader.offset))
     }
 
     private mutating func valueType(of key: [UInt8]) throws(CheckpointError) -> ValueType {

@@ -32,6 +32,8 @@ package struct TensorView: Sendable {
     /// Lets the system take the memory of the elements back, after they were copied: whoever looks again reads the file.
     package func forgetPages() { mapping.forget(range) }
 
+    /// Where the elements begin in their file.
+    var offset: Int { range.lowerBound }
     package var byteCount: Int { range.count }
     package var elementCount: Int { shape.reduce(1, *) }
     /// Length of the innermost dimension.

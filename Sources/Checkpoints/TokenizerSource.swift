@@ -20,15 +20,19 @@ package struct TokenizerFiles: Sendable {
     package var generationConfiguration: JSONValue?
     /// `config.json`, for the EOS and BOS ids where the others are silent.
     package var modelConfiguration: JSONValue?
+    /// `chat_template.jinja`.
+    package var chatTemplate: [UInt8]?
 
     package init(
         tokenizerJSON: [UInt8]? = nil, sentencePieceModel: [UInt8]? = nil, configuration: JSONValue? = nil,
-        generationConfiguration: JSONValue? = nil, modelConfiguration: JSONValue? = nil
+        generationConfiguration: JSONValue? = nil, modelConfiguration: JSONValue? = nil,
+        chatTemplate: [UInt8]? = nil
     ) {
         self.tokenizerJSON = tokenizerJSON
         self.sentencePieceModel = sentencePieceModel
         self.configuration = configuration
         self.generationConfiguration = generationConfiguration
         self.modelConfiguration = modelConfiguration
+        self.chatTemplate = chatTemplate
     }
 }

@@ -30,13 +30,14 @@ package struct RowQuantizer: Sendable {
         case .f32: target.copyMemory(from: source, byteCount: bytes.count)
         case .f16: for index in 0..<row.count { store(Half.bits(source[index]), target, index * 2) }
         case .bf16: for index in 0..<row.count { store(BrainFloat.bits(source[index]), target, index * 2) }
-        case .q8_0: each(blockCount, source, target, SimpleBlocks.q8_0)
-        case .q4_0: each(blockCount, source, target, SimpleBlocks.q4_0)
-        case .q4_1: each(blockCount, source, target, SimpleBlocks.q4_1)
-        case .q5_0: each(blockCount, source, target, SimpleBlocks.q5_0)
-        case .q5_1: each(blockCount, source, target, SimpleBlocks.q5_1)
-        case .q4_K, .q5_K: weighted(blockCount, source, importance, target) { ScaleMinimumBlock.encode(elementType, $0, $1) }
-        case .q6_K: weighted(blockCount, source, importance, target) { ScaleBlock.encode($0, $1) }
+        case .q8_0: each(blockCount, source, target, SimpleBlocks.eightBits)
+        case .q4_0: each(blockCount, source, target, SimpleBlocks.fourBits)
+        case .q4_1: each(blockCount, source, target, SimpleBlocks.fourBitsMinimum)
+        case .q5_0: each(blockCount, source, target, SimpleBlocks.fiveBits)
+        case .q5_1: each(blockCount, source, target, SimpleBlocks.fiveBitsMinimum)
+        case .q4_K, .q5_K:
+            weighted(blockCount, source, importance, target) { ScaleMinimumBlock.encode(elementType, $0, $1) }
+        case .q6_K: weighted(blockCount, source, importance, target, ScaleBlock.encode)
         }
     }
 

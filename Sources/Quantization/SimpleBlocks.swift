@@ -2,8 +2,8 @@
 ///
 /// - Source: gguf-py `quants.py`: single precision throughout, scales applied before they are rounded to half precision.
 enum SimpleBlocks {
-    /// `d = max|x| / 127`, to nearest, ties away from zero.
-    static func q8_0(_ x: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) {
+    /// Q8_0: `d = max|x| / 127`, to nearest, ties away from zero.
+    static func eightBits(_ x: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) {
         var largest: Float = 0
         for index in 0..<32 { largest = max(largest, abs(x[index])) }
         let scale = largest / 127
@@ -17,8 +17,8 @@ enum SimpleBlocks {
         }
     }
 
-    /// `d` is the element of largest magnitude over -8, so that it becomes level 0.
-    static func q4_0(_ x: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) {
+    /// Q4_0: `d` is the element of largest magnitude over -8, so that it becomes level 0.
+    static func fourBits(_ x: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) {
         let scale = extreme(x) / -8
         let inverse: Float = scale == 0 ? 0 : 1 / scale
         store(Half.bits(scale), out, 0)
@@ -29,15 +29,16 @@ enum SimpleBlocks {
         }
     }
 
-    static func q5_0(_ x: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) {
+    /// Q5_0: as Q4_0, over -16.
+    static func fiveBits(_ x: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) {
         let scale = extreme(x) / -16
         let inverse: Float = scale == 0 ? 0 : 1 / scale
         store(Half.bits(scale), out, 0)
-        fiveBits(out, 2) { min(wholePart(x[$0] * inverse + 16.5), 31) }
+        packFive(out, 2) { min(wholePart(x[$0] * inverse + 16.5), 31) }
     }
 
-    /// `d = (max - min) / 15`, levels from the minimum.
-    static func q4_1(_ x: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) {
+    /// Q4_1: `d = (max - min) / 15`, levels from the minimum.
+    static func fourBitsMinimum(_ x: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) {
         let (low, high) = range(x)
         let scale = (high - low) / 15
         let inverse: Float = scale == 0 ? 0 : 1 / scale
@@ -50,18 +51,19 @@ enum SimpleBlocks {
         }
     }
 
-    static func q5_1(_ x: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) {
+    /// Q5_1: as Q4_1, over 31.
+    static func fiveBitsMinimum(_ x: UnsafePointer<Float>, _ out: UnsafeMutableRawPointer) {
         let (low, high) = range(x)
         let scale = (high - low) / 31
         let inverse: Float = scale == 0 ? 0 : 1 / scale
         store(Half.bits(scale), out, 0)
         store(Half.bits(low), out, 2)
-        fiveBits(out, 4) { min(wholePart((x[$0] - low) * inverse + 0.5), 31) }
+        packFive(out, 4) { min(wholePart((x[$0] - low) * inverse + 0.5), 31) }
     }
 
     /// Four bytes of fifth bits, then sixteen of the lower four: element i and i + 16 share one.
     @inline(__always)
-    private static func fiveBits(_ out: UnsafeMutableRawPointer, _ offset: Int, _ level: (Int) -> Int32) {
+    private static func packFive(_ out: UnsafeMutableRawPointer, _ offset: Int, _ level: (Int) -> Int32) {
         var fifth: UInt32 = 0
         for index in 0..<16 {
             let (low, high) = (level(index), level(index + 16))

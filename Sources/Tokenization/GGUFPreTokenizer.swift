@@ -23,6 +23,30 @@ struct GGUFPreTokenizer {
         self = group.value
     }
 
+    /// The name of what a `tokenizer.json` does, nil where no name says it.
+    ///
+    /// - Parameter patterns: applied one after another, matches and what is between alike staying pieces.
+    static func name(of patterns: [SplitPattern], takesWholeWords: Bool) -> String? {
+        let wanted = patterns.map(folded)
+        let found = groups.filter { group in
+            group.value.takesWholeWords == takesWholeWords && group.value.patterns.map(folded) == wanted
+        }
+        let names = found.flatMap(\.names)
+        // The one that most readers know, where there are several.
+        return names.first { ["llama-bpe", "gpt-2", "qwen2"].contains($0) } ?? names.first
+    }
+
+    private var patterns: [SplitPattern] {
+        preTokenizer.stages.compactMap { if case .split(let pattern, _, _) = $0 { pattern } else { nil } }
+    }
+
+    /// llama.cpp does not know the long s in a contraction; nobody's text has one there.
+    private static func folded(_ pattern: SplitPattern) -> SplitPattern {
+        guard case .words(var words) = pattern else { return pattern }
+        words.folding = .ascii
+        return .words(words)
+    }
+
     private static let llama3 = SplitPattern.words(.init(folding: .ascii, digits: 3))
     private static let qwen2 = SplitPattern.words(.init(folding: .ascii, digits: 1))
     private static let gpt4o = SplitPattern.words(

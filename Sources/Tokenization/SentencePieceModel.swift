@@ -5,26 +5,28 @@ import InferenceTypes
 ///
 /// - Source: google/sentencepiece `sentencepiece_model.proto`.
 struct SentencePieceModel {
-    private enum Algorithm: UInt64 {
+    enum Algorithm: UInt64 {
         case unigram = 1
         case bytePair = 2
     }
 
-    private var parts = SentencePieceParts(place: "tokenizer.model")
-    private var algorithm = Algorithm.unigram
+    private(set) var parts = SentencePieceParts(place: "tokenizer.model")
+    private(set) var algorithm = Algorithm.unigram
     private var hasByteFallback = false
     private var beginID: Int64 = 1
     private var endID: Int64 = 2
     private var paddingID: Int64 = -1
     private var unknownText = Array(" \u{2047} ".utf8)
-    private var normalizer = SentencePieceNormalizer()
+    private(set) var normalizer = SentencePieceNormalizer()
+    /// The normaliser's map as the file has it.
+    private(set) var characterMap: [UInt8] = []
 
     static func parts(_ bytes: [UInt8], _ files: TokenizerFiles) throws(TokenizerError) -> TokenizerParts {
         let model = try SentencePieceModel(bytes)
         return try model.tokenizerParts(files)
     }
 
-    private init(_ bytes: [UInt8]) throws(TokenizerError) {
+    init(_ bytes: [UInt8]) throws(TokenizerError) {
         var reader = ProtobufReader(bytes)
         while let (field, value) = try reader.next() {
             guard case .bytes(let range) = value else { continue }
@@ -87,7 +89,9 @@ struct SentencePieceModel {
         var reader = ProtobufReader(bytes, range)
         while let (field, value) = try reader.next() {
             switch (field, value) {
-            case (2, .bytes(let range)) where !range.isEmpty: normalizer.map = try CharacterMap(reader.bytes(range))
+            case (2, .bytes(let range)) where !range.isEmpty:
+                characterMap = reader.bytes(range)
+                normalizer.map = try CharacterMap(characterMap)
             case (3, .varint(let number)): normalizer.addsDummyPrefix = number != 0
             case (4, .varint(let number)): normalizer.removesExtraSpaces = number != 0
             case (5, .varint(let number)): normalizer.escapesSpaces = number != 0

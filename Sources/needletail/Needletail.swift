@@ -9,7 +9,9 @@ struct Needletail: AsyncParsableCommand {
         commandName: "needletail",
         abstract: "Continues prompts with a language model, over HTTP or in the terminal.",
         version: Build.version,
-        subcommands: [ServeCommand.self, GenerateCommand.self, BenchCommand.self, InspectCommand.self])
+        subcommands: [
+            ServeCommand.self, GenerateCommand.self, QuantizeCommand.self, BenchCommand.self, InspectCommand.self,
+        ])
 
     static func main() async {
         StandardStreams.secure()
