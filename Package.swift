@@ -133,7 +133,8 @@ let package = Package(
             dependencies: [
                 "needletail", "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels",
                 "CKernels",
-                "Sampling", "Tokenization", "Checkpoints", "InferenceTypes", "TestSupport", argumentParser, httpTypes,
+                "Sampling", "Quantization", "Tokenization", "Checkpoints", "InferenceTypes", "TestSupport",
+                argumentParser, httpTypes,
                 logging,
             ],
             swiftSettings: strict),

@@ -80,6 +80,15 @@ package struct ActivationRows {
             data: base, kind: kind.raw, columns: Int64(columnCount),
             row_bytes: kind.rowByteCount(columnCount: columnCount))
     }
+
+    /// The first `count` rows, where they are floats.
+    ///
+    /// - Requires: their kind is `float32`.
+    package func floatRows(_ count: Int) -> FloatRows {
+        precondition(kind == .float32 && count <= rowCount)
+        return FloatRows(
+            view.data.assumingMemoryBound(to: Float.self), rowCount: count, columnCount: columnCount)
+    }
 }
 
 extension Workers {

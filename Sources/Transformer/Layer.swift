@@ -3,6 +3,7 @@ import Kernels
 
 /// A layer's weights bound to the buffers that they read and write, once, so that a step allocates nothing.
 struct Layer {
+    let index: Int
     let weights: LayerWeights
     /// Queries, keys and values in one pass.
     let heads: Projections
@@ -10,10 +11,11 @@ struct Layer {
     let widening: Widening
     let down: Projections
 
-    init(_ weights: LayerWeights, _ activations: Activations, _ configuration: ModelConfiguration) {
+    init(_ weights: LayerWeights, index: Int, _ activations: Activations, _ configuration: ModelConfiguration) {
         func product(_ projection: Projection, into output: FloatRows, store: StoreMode = .replace) -> Product {
             Product(projection.matrix, bias: projection.bias, into: output, store: store)
         }
+        self.index = index
         self.weights = weights
         heads = Projections([
             product(weights.query, into: activations.queries), product(weights.key, into: activations.keys),

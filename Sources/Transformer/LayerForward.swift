@@ -6,6 +6,7 @@ struct LayerForward {
     let configuration: ModelConfiguration
     let workers: Workers
     let activations: Activations
+    let observer: ProjectionObserver?
 
     /// Adds the layer's attention and feed-forward network to `hidden`.
     ///
@@ -14,7 +15,9 @@ struct LayerForward {
         _ layer: Layer, cache: KeyValueLayer, tokenCount: Int, slots: UnsafePointer<Int32>, at places: AttentionPlaces
     ) {
         let hidden = activations.hidden.first(tokenCount)
-        norm(hidden, layer.weights.attentionNorm, into: activations.input(layer.heads.inputKind))
+        let states = activations.input(layer.heads.inputKind)
+        norm(hidden, layer.weights.attentionNorm, into: states)
+        observe(states, .heads, layer, tokenCount)
         projectHeads(layer, tokenCount: tokenCount)
         workers.writeKeyValues(
             cache, keys: activations.keys.first(tokenCount), values: activations.values.first(tokenCount), slots: slots)
@@ -23,8 +26,15 @@ struct LayerForward {
         let input = activations.input(layer.widening.inputKind)
         let widened = activations.widenedRows(layer.down.inputKind)
         norm(hidden, layer.weights.feedForwardNorm, into: input)
+        observe(input, .widening, layer, tokenCount)
         workers.projectGated(input, layer.widening, rowCount: tokenCount, into: widened)
+        observe(widened, .down, layer, tokenCount)
         workers.project(widened, layer.down, rowCount: tokenCount)
+    }
+
+    private func observe(_ rows: ActivationRows, _ site: ProjectionSite, _ layer: Layer, _ tokenCount: Int) {
+        guard let observer else { return }
+        observer(ProjectionInput(site: site, layer: layer.index, rows: rows.floatRows(tokenCount)))
     }
 
     /// - Parameter floats: where the output goes as floats, too.
@@ -58,6 +68,7 @@ struct LayerForward {
             into: attended)
         let rows = activations.attendedRows(layer.attentionOutput.inputKind)
         workers.convert(attended, into: rows)
+        observe(rows, .attentionOutput, layer, tokenCount)
         workers.project(rows, layer.attentionOutput, rowCount: tokenCount)
     }
 

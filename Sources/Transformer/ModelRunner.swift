@@ -35,6 +35,8 @@ package final class ModelRunner {
     private let angles: RotaryAngles?
     private let logits: Logits
     private var tokenRows: [Int32]
+    private let compute: ComputeType
+    private var observer: ProjectionObserver?
 
     /// - Parameter loading: where weights come from, and who hears of it.
     /// - Throws: `CheckpointError` for missing weights, `WorkersError` for threads and memory.
@@ -43,6 +45,7 @@ package final class ModelRunner {
         instructionSet: InstructionSet? = nil, loading: WeightLoading = WeightLoading()
     ) throws {
         configuration = checkpoint.configuration
+        compute = precision.compute
         self.capacity = capacity
         workers = try Workers(
             threadCount: threadCount,
@@ -52,7 +55,9 @@ package final class ModelRunner {
         cache = try KVCache(configuration, capacity, type: precision.cache)
         activations = Activations(
             configuration, tokenCapacity: capacity.tokenCount, logitsCapacity: capacity.logitsCount)
-        layers = weights.layers.map { [activations, configuration] in Layer($0, activations, configuration) }
+        layers = weights.layers.enumerated().map { [activations, configuration] index, weights in
+            Layer(weights, index: index, activations, configuration)
+        }
         if case .rotary(let rotary) = configuration.positions {
             angles = RotaryAngles(rotary, frequencyFactors: weights.frequencyFactors)
         } else {
@@ -75,6 +80,19 @@ package final class ModelRunner {
 
     /// The instructions in use.
     package var instructionSet: String { workers.instructionSet }
+
+    /// Lets somebody hear what products read, from the next step on; nobody when nil.
+    ///
+    /// - Requires: everything is computed in floats; bytes and bfloats are not what a product's input is, but what is left
+    ///   of it.
+    package func observe(_ observer: ProjectionObserver?) {
+        precondition(observer == nil || compute == .f32)
+        self.observer = observer
+    }
+
+    private var layerForward: LayerForward {
+        LayerForward(configuration: configuration, workers: workers, activations: activations, observer: observer)
+    }
 
     /// Computes the plan's tokens, writes their K and V to their slots, and gives the logits that it asks for.
     ///
@@ -108,7 +126,7 @@ package final class ModelRunner {
     }
 
     private func runLayers(_ plan: BatchPlan) {
-        let layerForward = LayerForward(configuration: configuration, workers: workers, activations: activations)
+        let layerForward = layerForward
         plan.withPlaces(tokenRows: tokenRows) { places, slots in
             for (layer, storage) in zip(layers, cache.layers) {
                 layerForward.run(layer, cache: storage, tokenCount: plan.tokenCount, slots: slots, at: places)
@@ -128,8 +146,8 @@ package final class ModelRunner {
         }
         let states = activations.states.first(count)
         let input = activations.input(weights.head.inputKind)
-        let layerForward = LayerForward(configuration: configuration, workers: workers, activations: activations)
         layerForward.norm(selected, weights.finalNorm, into: input, floats: states)
+        observer?(ProjectionInput(site: .head, layer: nil, rows: input.floatRows(count)))
         logits.lend(states: UnsafeBufferPointer(start: states.base, count: count * width))
         workers.project(
             input, weights.head, into: FloatRows(base, rowCount: count, columnCount: configuration.vocabularyCount))

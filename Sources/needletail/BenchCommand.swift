@@ -6,6 +6,6 @@ struct BenchCommand: ParsableCommand {
         commandName: "bench", abstract: "Measures, and prints a table.",
         subcommands: [
             BenchKernelsCommand.self, BenchEngineCommand.self, BenchServeCommand.self, BenchMachineCommand.self,
-            BenchDecodingCommand.self, BenchSimulateCommand.self,
+            BenchDecodingCommand.self, BenchSimulateCommand.self, BenchPerplexityCommand.self,
         ])
 }

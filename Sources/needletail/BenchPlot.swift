@@ -74,6 +74,11 @@ final class ProgressLine {
         write("\r" + line() + "\u{1B}[K")
     }
 
+    /// - Parameter elapsed: seconds since the start.
+    func show(elapsed: Double, _ text: () -> String) {
+        show(text(), elapsed: UInt64(exactly: (elapsed * 1e9).rounded()) ?? lastShown)
+    }
+
     func clear() {
         if isShown { write("\r\u{1B}[K") }
         lastShown = 0
