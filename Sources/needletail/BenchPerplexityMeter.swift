@@ -143,7 +143,7 @@ struct PerplexityMeter {
     private static func nats(
         of token: TokenID, in row: UnsafeBufferPointer<Float>, at place: Int
     ) throws(StartError) -> Double {
-        guard let maximum = LogitsRow.maximum(row) else {
+        guard let maximum = ScoreRow(row).maximum else {
             throw StartError("the model's scores for token \(place) of the text are no numbers")
         }
         return Logprobs.normalizer(row, maximum: maximum) - (Double(row[Int(token)]) - Double(maximum))
