@@ -2,6 +2,7 @@ import Checkpoints
 import Engine
 import Glibc
 import InferenceTypes
+import Logging
 import Sampling
 import Tokenization
 import Transformer
@@ -161,9 +162,7 @@ extension LoadedModel {
                 checkpoint.configuration, capacity, precision, threadCount: threadCount))
         try plan.check(memory: memory)
         do {
-            return try ModelRunner(
-                checkpoint, capacity: capacity, threadCount: threadCount, precision: precision,
-                instructionSet: instructionSet)
+            return try loadWeights(capacity, Logger(label: "needletail"))
         } catch { throw StartError("cannot load the model: \(error)") }
     }
 }

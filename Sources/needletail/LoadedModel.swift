@@ -143,13 +143,8 @@ struct LoadedModel: Sendable {
         do {
             return try await GenerationEngine(
                 configuration: engineConfiguration, tokenizer: tokenizer, logger: logger
-            ) { [checkpoint, threadCount, precision, instructionSet, packedCache] in
-                let line = WeightLoadingLine(logger)
-                defer { line.clear() }
-                let runner = try ModelRunner(
-                    checkpoint, capacity: capacity, threadCount: threadCount, precision: precision,
-                    instructionSet: instructionSet, loading: WeightLoading(cache: packedCache, report: line.take))
-                if let text = line.finish() { Console.say(text) }
+            ) { [self] in
+                let runner = try loadWeights(capacity, logger)
                 return { plan in
                     observe(plan)
                     return runner.forward(plan)
@@ -158,6 +153,19 @@ struct LoadedModel: Sendable {
         } catch {
             throw StartError("cannot start the engine: \(error)")
         }
+    }
+
+    /// Weights and a forward pass, without the engine around it.
+    ///
+    /// - Throws: `CheckpointError`, `WorkersError`.
+    func loadWeights(_ capacity: RunnerCapacity, _ logger: Logger) throws -> ModelRunner {
+        let line = WeightLoadingLine(logger)
+        defer { line.clear() }
+        let runner = try ModelRunner(
+            checkpoint, capacity: capacity, threadCount: threadCount, precision: precision,
+            instructionSet: instructionSet, loading: WeightLoading(cache: packedCache, report: line.take))
+        if let text = line.finish() { Console.say(text) }
+        return runner
     }
 
     /// One line for the progress on standard error.
