@@ -52,8 +52,8 @@ extension GGUFTokenTable {
         let missing = splitCount(parts) - pairs.count
         if disorderCount > 0 || missing != 0 {
             notes.append(
-                "merges became scores, which say less than they (\(disorderCount) out of order, \(abs(missing)) pairs more"
-                    + " or fewer): a few texts may be cut differently")
+                "merges became scores, which cannot tell all that merges do (\(disorderCount) out of order, "
+                    + "\(max(missing, 0)) pairs may merge that did not): a few texts may be cut differently")
         }
         return tokens.map { ranks[$0].map { -Float($0) } ?? 0 }
     }

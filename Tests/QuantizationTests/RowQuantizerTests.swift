@@ -84,8 +84,8 @@ struct RowQuantizerTests {
         let document = try JSONParser.parse(
             try SharedData.bytes(SharedData.fixture("quantized/k_errors.json")), limits: .modelFile)
         let reference = try #require(document.asObject?.first { $0.key.elementsEqual(type.name.utf8) }?.value)
-        let expected = try #require(
-            reference.asObject?.first { $0.key.elementsEqual(kind.utf8) }?.value.asArray?.compactMap(\.asDouble))
+        let numbers = try #require(reference.asObject?.first { $0.key.elementsEqual(kind.utf8) }?.value.asArray)
+        let expected = numbers.compactMap(\.asDouble)
 
         let bytes = QuantizedRows.encode(type, rows, importance: importance)
         let found = QuantizedRows.errors(

@@ -32,10 +32,20 @@ struct GGUFVocabularyWriterTests {
         return try Tokenizer(.gguf(file.metadata))
     }
 
+    private func shown(_ texts: [[UInt8]]) -> String {
+        texts.prefix(9).map { String(decoding: $0, as: UTF8.self).debugDescription }.joined(separator: ", ")
+    }
+
+    /// Texts of the vectors whose tokens have to be the same. Left out are what a GGUF file has no word for, a text that
+    /// Unicode normalisation changes, and where implementations differ: spaces around a `<s>` that a text spells.
     private func texts(_ path: String) throws -> [[UInt8]] {
         let lines = try SharedData.bytes(SharedData.file(path)).split(separator: 0x0A)
         return try lines.compactMap { line in
-            try JSONParser.parse(Array(line), limits: .modelFile)["text"]?.asBytes
+            guard let text = try JSONParser.parse(Array(line), limits: .modelFile)["text"]?.asBytes else { return nil }
+            let string = String(decoding: text, as: UTF8.self)
+            let isNormal = string.precomposedStringWithCanonicalMapping.utf8.elementsEqual(text)
+            let spells = ["<s>", "</s>", "<unk>", "_story|>"].contains { string.contains($0) }
+            return isNormal && !spells ? text : nil
         }
     }
 
@@ -52,25 +62,29 @@ struct GGUFVocabularyWriterTests {
         #expect(after.endToken == before.endToken)
         #expect(before.endOfSequence.isSubset(of: after.endOfSequence))
         let texts = try texts("tokenizers/\(name)/vectors.hf.jsonl")
-        #expect(texts.count > 300)
+        #expect(texts.count > 250)
         let differing = texts.filter { text in
             before.encode(text, addSpecialTokens: .add) != after.encode(text, addSpecialTokens: .add)
         }
-        // Unicode normalisation and tokens that take white space along are lost, and said so.
-        #expect(differing.count <= (writer.notes.isEmpty ? 0 : 40), "\(differing.count) of \(texts.count)")
+        #expect(differing.isEmpty, "\(differing.count) of \(texts.count): \(shown(differing))")
     }
 
-    @Test("merges without a tokenizer.model become scores that merge as they do", arguments: ["llama2", "mistral"])
-    func mergesAsScores(name: String) throws {
-        var files = try files("tokenizers/\(name)")
+    @Test(
+        "merges without a tokenizer.model become scores that merge as they do",
+        arguments: [
+            ("tokenizers/llama2", "tokenizers/llama2"), ("tokenizers/mistral", "tokenizers/mistral"),
+            ("stories260K/hf", "stories260K/ref"), ("tinystories-656k/hf", "tinystories-656k/ref"),
+        ])
+    func mergesAsScores(path: String, vectors: String) throws {
+        var files = try files(path)
         files.sentencePieceModel = nil
         let before = try Tokenizer(.files(files))
         let after = try reread(GGUFVocabularyWriter(files, count: before.vocabularyCount).entries)
-        let texts = try texts("tokenizers/\(name)/vectors.hf.jsonl")
-        let differing = texts.count {
+        let texts = try texts("\(vectors)/vectors.hf.jsonl")
+        let differing = texts.filter {
             before.encode($0, addSpecialTokens: .add) != after.encode($0, addSpecialTokens: .add)
         }
-        #expect(differing == 0)
+        #expect(differing.isEmpty, "\(differing.count) of \(texts.count): \(shown(differing))")
     }
 
     @Test("unigram models of tokenizer.model", arguments: ["test_model", "test_ja_model"])
@@ -81,10 +95,10 @@ struct GGUFVocabularyWriterTests {
         let before = try Tokenizer(.files(files))
         let after = try reread(GGUFVocabularyWriter(files, count: before.vocabularyCount).entries)
         let texts = try texts("\(folder)/\(name).vectors.spm.jsonl")
-        let differing = texts.count {
+        let differing = texts.filter {
             before.encode($0, addSpecialTokens: .omit) != after.encode($0, addSpecialTokens: .omit)
         }
-        #expect(differing == 0, "\(differing) of \(texts.count)")
+        #expect(differing.isEmpty, "\(differing.count) of \(texts.count): \(shown(differing))")
     }
 
     @Test("what a GGUF file cannot say is refused, and more tokens than rows are")
