@@ -6,7 +6,6 @@ package import Checkpoints
 /// scores one by one.
 package struct PruningPass: Sendable {
     private struct Place {
-        var layout: MatrixLayout
         var inputCount: Int
         var inputNorms: [Float]?
     }
@@ -28,7 +27,7 @@ package struct PruningPass: Sendable {
                 guard let weight = checkpoint.weight(role, layer: layer), weight.tensor.shape.count > 1 else {
                     continue
                 }
-                var place = Place(layout: weight.layout, inputCount: weight.inputCount)
+                var place = Place(inputCount: weight.inputCount)
                 if let norms {
                     // Query, key and value that are fused read one input.
                     guard let found = norms(role, layer), found.count == weight.inputCount else {
@@ -46,29 +45,13 @@ package struct PruningPass: Sendable {
 
     package func contains(_ tensor: String) -> Bool { places[tensor] != nil }
 
-    /// Prunes some rows of a tensor as they lie in its file, outermost dimension first.
+    /// Prunes rows of a tensor.
     ///
-    /// - Shapes: `[some outputs, inputs]`; `[all inputs, all outputs]` where the tensor lies transposed.
+    /// - Parameters:
+    ///   - rows: `[some outputs, inputs]`, turned where the file has them the other way round.
+    ///   - tensor: its name in the checkpoint.
     /// - Returns: how many weights were removed; nil for a tensor that is not pruned.
-    package func prune(_ values: UnsafeMutableBufferPointer<Float>, of tensor: String) -> Int? {
-        guard let place = places[tensor] else { return nil }
-        guard place.layout == .transposed else {
-            return pruner.prune(values, columnCount: place.inputCount, inputNorms: place.inputNorms)
-        }
-        precondition(values.count.isMultiple(of: place.inputCount))
-        return pruneColumns(values, place)
-    }
-
-    private func pruneColumns(_ values: UnsafeMutableBufferPointer<Float>, _ place: Place) -> Int {
-        let outputCount = values.count / place.inputCount
-        var row = [Float](repeating: 0, count: place.inputCount)
-        return row.withUnsafeMutableBufferPointer { row in
-            (0..<outputCount).reduce(0) { sum, output in
-                for input in row.indices { row[input] = values[input * outputCount + output] }
-                let count = pruner.prune(row, columnCount: row.count, inputNorms: place.inputNorms)
-                for input in row.indices { values[input * outputCount + output] = row[input] }
-                return sum + count
-            }
-        }
+    package func prune(_ rows: UnsafeMutableBufferPointer<Float>, of tensor: String) -> Int? {
+        places[tensor].map { pruner.prune(rows, columnCount: $0.inputCount, inputNorms: $0.inputNorms) }
     }
 }

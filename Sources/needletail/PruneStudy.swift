@@ -18,6 +18,9 @@ struct PruneStudy: Sendable {
     /// Enough for a standard error of about one in a hundred, and minutes with a model of a billion parameters.
     private static let maxEvaluationWindows = 128
 
+    /// No text at all.
+    init() {}
+
     /// - Throws: `StartError` for a text that cannot be read or is too short.
     init(_ options: PruneOptions, _ tokenizer: Tokenizer) throws(StartError) {
         if let path = options.calibrate {
@@ -38,6 +41,12 @@ struct PruneStudy: Sendable {
 
     /// Of a text to calibrate with: fewer say nothing about an input.
     private static let minTokenCount = 64
+
+    /// What weights are compared by, in words.
+    var measure: String {
+        guard let calibration else { return "magnitude" }
+        return "magnitude × norm of the input over \(calibration.count) tokens"
+    }
 
     /// The norms of all inputs over the text, everything computed in floats; nil without a text.
     ///

@@ -28,6 +28,8 @@ struct QuantizeCommand: ParsableCommand {
     @Option(help: "Threads; the physical cores that this program may use when absent.")
     var threads: Int?
 
+    @OptionGroup(title: "Pruning and what it costs") var pruning: PruneOptions
+
     private static var typeNames: String { ElementType.allCases.map(\.optionName).joined(separator: ", ") }
 
     func validate() throws {
@@ -43,19 +45,26 @@ struct QuantizeCommand: ParsableCommand {
         do {
             guard let elementType else { return }
             try requireOther()
-            let rule = QuantizationRule(elementType, head: pure ? .same : .finer)
+            try GGUFWriter.requireFree(output, existing)
+            let threadCount = threads ?? MachineLimits.processorCount
+            let study = try QuantizationStudy(pruning, input: input, threadCount: threadCount)
             try QuantizationRun(
-                input: input, output: output, rule: rule, existing: force ? .replaced : .refused,
-                threadCount: threads ?? MachineLimits.processorCount
+                input: input, output: output, rule: QuantizationRule(elementType, head: pure ? .same : .finer),
+                existing: existing, threadCount: threadCount, transform: study.transform
             ).run()
+            for line in try study.lines(output: output) { Console.put(Array((line + "\n").utf8)) }
         } catch let error as CheckpointError {
             throw StartError("cannot quantise: \(error)")
         } catch let error as QuantizationError {
             throw StartError("cannot quantise: \(error)")
+        } catch let error as PruningError {
+            throw StartError("cannot prune: \(error)")
         } catch let error as TokenizerError {
             throw StartError("cannot write the tokeniser: \(error)")
         }
     }
+
+    private var existing: GGUFWriter.Existing { force ? .replaced : .refused }
 
     /// The input is read while the output is written.
     private func requireOther() throws {
