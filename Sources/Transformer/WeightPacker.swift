@@ -90,7 +90,10 @@ final class WeightPacker {
         let copiedType = quantizer == nil ? type : .f32
         let copy = Self.rows(min(rows, Self.copiedRowCount), columns, of: copiedType)
         defer { copy.deallocate() }
+        let earlier = packedByteCount - PackedMatrix.byteCount(type, rowCount: rows, columnCount: columns)
         for start in stride(from: 0, to: rows, by: Self.copiedRowCount) {
+            // A vocabulary that is quantised takes a while.
+            if start > 0 { progress(earlier + PackedMatrix.byteCount(type, rowCount: start, columnCount: columns)) }
             let outputs = start..<min(start + Self.copiedRowCount, rows)
             let part = UnsafeMutableRawBufferPointer(
                 rebasing: copy[..<(copy.count / min(rows, Self.copiedRowCount) * outputs.count)])

@@ -53,12 +53,13 @@ final class PackedCacheCase: Sendable {
 
     /// Loads the model and computes a prompt.
     func start(
-        _ location: PackedCacheLocation?, threadCount: Int = 2, instructionSet: InstructionSet? = nil
+        _ location: PackedCacheLocation?, threadCount: Int = 2, instructionSet: InstructionSet? = nil,
+        precision: ModelPrecision? = nil
     ) throws -> Start {
         final class Log { var events: [WeightLoading.Event] = [] }
         let log = Log()
         let driver = try SequenceDriver(
-            try Checkpoint.open(path: model.path), threadCount: threadCount, precision: precision,
+            try Checkpoint.open(path: model.path), threadCount: threadCount, precision: precision ?? self.precision,
             instructionSet: instructionSet?.rawValue,
             loading: WeightLoading(cache: location) { log.events.append($0) })
         return Start(logits: driver.logits(Self.prompt, everyPosition: true), events: log.events)

@@ -1,4 +1,5 @@
 import Foundation
+import InferenceTypes
 import Kernels
 import TestSupport
 import Testing
@@ -22,6 +23,20 @@ struct PackedCacheTests {
         let second = try cached.start()
         #expect(second.isMapped && !second.isWritten && second.logits == plain.logits)
         #expect(second.progress(.packing).isEmpty)
+    }
+
+    @Test(
+        "what is quantised while it is packed: each type has its own file", arguments: [ElementType.q8_0, .q4_0, .q5_1])
+    func quantized(type: ElementType) throws {
+        let precision = ModelPrecision(compute: .native, cache: .f32, quantize: type)
+        let cached = try PackedCacheCase("llama-gqa/model-f32.gguf", precision)
+        let plain = try cached.plain()
+        #expect(try cached.start().logits == plain.logits)
+        let second = try cached.start()
+        #expect(second.isMapped && second.logits == plain.logits)
+        let other = try cached.start(
+            cached.location, precision: ModelPrecision(compute: .native, cache: .f32, quantize: .q4_1))
+        #expect(other.unused == "its weights are packed in another way" && other.logits != plain.logits)
     }
 
     @Test("a file of one set and number of threads is every other's")
