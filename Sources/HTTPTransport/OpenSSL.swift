@@ -3,9 +3,10 @@ import Glibc
 
 /// What OpenSSL says of its failures.
 enum OpenSSL {
-    /// The first reason in this thread's queue, in OpenSSL's words, which hold no data. The queue is empty afterwards.
+    /// The last reason in this thread's queue, in OpenSSL's words, which hold no data: what the outermost layer makes of
+    /// those before. The queue is empty afterwards.
     static func takeReason() -> String {
-        let code = ERR_get_error()
+        let code = ERR_peek_last_error()
         defer { ERR_clear_error() }
         guard code != 0 else { return "unknown error" }
         if let reason = ERR_reason_error_string(code) { return String(cString: reason) }
