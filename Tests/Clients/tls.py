@@ -187,6 +187,10 @@ def broken_handshakes(server):
             try:
                 client.sendall(generator.choice([
                     generator.randbytes(300), greeting[:cut], bytes(changed), greeting + generator.randbytes(50)]))
+                # To the end, so that no two of them overlap: memory tells of leaks then, not of a peak.
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(65536):
+                    pass
             except OSError:
                 pass
             client.close()
@@ -252,8 +256,9 @@ def scanner(server):
         [sys.executable, "-m", "sslyze", "--mozilla_config=intermediate", f"--certinfo_ca_file={folder / 'authority.pem'}",
          f"127.0.0.1:{server.port}"], capture_output=True, text=True, timeout=300)
     complaints = [line.strip() for line in run.stdout.splitlines() if line.startswith("        * ")]
-    bars(len(complaints) == 1 and "certificate_path_validation" in complaints[0],
-         f"sslyze, Mozilla's intermediate: only the private authority is complained of: {complaints}")
+    # Nothing but that the authority is private, if anything.
+    bars("COMPLIANCE" in run.stdout and all("certificate_path_validation" in line for line in complaints),
+         f"sslyze, Mozilla's intermediate: complaints {complaints}, {run.stdout.split()[-2:]}")
 
 
 def vectors(server):
