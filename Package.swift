@@ -55,7 +55,7 @@ let package = Package(
             dependencies: ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", httpTypes],
             swiftSettings: strict),
         .target(
-            name: "HTTPTransport", dependencies: ["HTTPCodec", httpTypes, logging, lifecycle],
+            name: "HTTPTransport", dependencies: ["HTTPCodec", "COpenSSL", httpTypes, logging, lifecycle],
             swiftSettings: strict),
         .target(name: "HTTPCodec", dependencies: ["CZlib", httpTypes], swiftSettings: optimised),
         .target(
@@ -119,7 +119,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "HTTPTransportTests",
-            dependencies: ["HTTPTransport", "HTTPCodec", "TestSupport", httpTypes, logging, lifecycle],
+            dependencies: [
+                "HTTPTransport", "HTTPCodec", "COpenSSL", "TestSupport", httpTypes, logging, lifecycle,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "CompletionsAPITests",
@@ -140,6 +142,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     ]
 )

@@ -179,7 +179,9 @@ package struct HTTPConnectionMachine: Sendable {
         return .deliver(request)
     }
 
-    private mutating func reject(_ error: HTTPError) -> HTTPConnectionEvent {
+    /// Refuses what the client is sending; also from outside, for bytes that never were HTTP's.
+    /// - Requires: no answer is due.
+    package mutating func reject(_ error: HTTPError) -> HTTPConnectionEvent {
         exchange.isHead = parser.isHead
         exchange.wantsClose = true
         endReading()

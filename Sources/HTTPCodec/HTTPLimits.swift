@@ -23,6 +23,12 @@ package struct HTTPLimits: Sendable {
     /// What a client may send ahead while it waits for an answer; then it is no longer read from. One full socket read.
     package var pipelinedByteCount = 64 << 10
 
+    /// From a connection's making to the end of its TLS handshake. nginx has 60 s, Go none.
+    package var tlsHandshakeTimeout: Duration = .seconds(10)
+    /// What a client may send until then: a greeting has 0.5 to 2 KB, a client's certificates some more. OpenSSL alone
+    /// would hold 128 KiB of a greeting and 100 KiB of certificates.
+    package var tlsHandshakeByteCount = 64 << 10
+
     /// From the first byte of a request to the end of its head. hyper has 30 s, nginx and Node 60 s.
     package var headerTimeout: Duration = .seconds(15)
     /// A connection without a request. Must exceed the 60 s of common load balancers; nginx has 75 s.

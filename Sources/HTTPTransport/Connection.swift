@@ -1,11 +1,12 @@
 import Dispatch
 import Glibc
 package import HTTPCodec
+import HTTPTypes
 
 /// What the transport calls for each request, on Swift's pool. Its task is cancelled when the client goes away.
 package typealias RequestHandler = @Sendable (ServerRequest) async -> ServerResponse
 
-/// One client: moves bytes between its socket and its `HTTPConnectionMachine`, and runs the handler.
+/// One client: moves bytes between its socket, its codec and its `HTTPConnectionMachine`, and runs the handler.
 ///
 /// Lives on its shard's queue. Decisions are the machine's; here is only what must be done to a socket.
 actor Connection {
@@ -20,7 +21,12 @@ actor Connection {
     private let handler: RequestHandler
     private let onClose: @Sendable () -> Void
     private let shard: ConnectionShard
+    private let openedAt = MonotonicClock.now()
+    private var codec: ConnectionCodec
     private var machine: HTTPConnectionMachine
+    /// What the machine says; `flush` moves all of it to `output`.
+    private var answers: [UInt8] = []
+    /// For the socket.
     private var output = SendBuffer()
     private var reader: SourceSwitch?
     private var writer: SourceSwitch?
@@ -32,21 +38,27 @@ actor Connection {
     private var handling: Task<Void, Never>?
     private var roomWaiter: CheckedContinuation<Void, Never>?
 
-    init(
-        socket: Socket, shard: ConnectionShard, limits: HTTPLimits, handler: @escaping RequestHandler,
-        onClose: @escaping @Sendable () -> Void
+    /// Nil when there is no memory for a session of TLS; the socket is then still the caller's.
+    init?(
+        socket: Socket, tls: TLSContext?, shard: ConnectionShard, limits: HTTPLimits,
+        handler: @escaping RequestHandler, onClose: @escaping @Sendable () -> Void
     ) {
+        guard let codec = ConnectionCodec(tls, handshakeByteLimit: limits.tlsHandshakeByteCount) else { return nil }
+        self.codec = codec
         self.socket = socket
         self.shard = shard
         self.limits = limits
         self.handler = handler
         self.onClose = onClose
         executor = shard.executor
-        machine = HTTPConnectionMachine(limits: limits, now: MonotonicClock.now())
+        machine = HTTPConnectionMachine(limits: limits, now: openedAt)
     }
 
     /// Since when the connection could be closed without loss; nil while it is in use.
     var idleSince: Duration? { machine.isIdle && output.isEmpty ? machine.idleSince : nil }
+
+    /// Bytes that wait for the client: those of TLS count.
+    private var waitingByteCount: Int { output.count + answers.count }
 
     func start() {
         socket.setOption(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
@@ -73,22 +85,49 @@ actor Connection {
     private func readable() {
         guard isOpen else { return }
         switch socket.receive(upTo: Self.readByteCount) {
-        case .bytes(let bytes):
-            // A TLS session would turn these bytes into plaintext here, and `flush` its plaintext into these.
-            process(machine.receive(bytes, now: MonotonicClock.now()))
+        case .bytes(let received):
+            let (bytes, end) = codec.receive(received, replies: &output.bytes)
+            process(bytes.isEmpty ? .needMore : machine.receive(bytes, now: MonotonicClock.now()))
+            if let end { ended(end) }
         case .wouldBlock:
             break
-        case .end where machine.isClosing && !output.isEmpty:
-            hasEnded = true
-            updateReading()
-        case .end, .failed:
+        case .end:
+            ended()
+        case .failed:
+            close()
+        }
+    }
+
+    /// The client sends no more: it has gone, unless only its last answer is still on its way.
+    private func ended() {
+        guard isOpen else { return }
+        guard machine.isClosing, !output.isEmpty else { return close() }
+        hasEnded = true
+        updateReading()
+    }
+
+    private func ended(_ end: ConnectionCodec.End) {
+        guard isOpen else { return }
+        switch end {
+        case .closed:
+            codec.end(&output.bytes)
+            flush()
+            ended()
+        case .notTLS:
+            codec = .plain
+            process(machine.reject(HTTPError(.badRequest, "This port speaks TLS: use https.")))
+        case .failed(let reason):
+            shard.assumeIsolated { $0.noteTLSFailure(reason) }
+            flush()  // An alert that says why.
             close()
         }
     }
 
     private func updateReading() {
         guard isOpen else { return }
-        reader?.set(on: machine.wantsInput && !hasEnded)
+        // TLS answers some of what it reads by itself, so that a client that does not read must not be read either.
+        let hasRoom = machine.isClosing || waitingByteCount < limits.sendBufferByteCount
+        reader?.set(on: machine.wantsInput && hasRoom && !hasEnded)
     }
 
     /// Does what the machine asks for until it waits for something.
@@ -97,14 +136,13 @@ actor Connection {
         while isOpen {
             switch event {
             case .needMore:
-                flush()
-                return updateReading()
+                return flush()
             case .sendContinue:
-                output.bytes += HTTPConnectionMachine.continueHead
+                answers += HTTPConnectionMachine.continueHead
                 event = machine.advance(now: MonotonicClock.now())
             case .reject(let error):
                 let now = MonotonicClock.now()
-                _ = machine.send(error.response, now: now, date: shard.date, to: &output.bytes)
+                _ = machine.send(error.response, now: now, date: shard.date, to: &answers)
                 event = machine.advance(now: now)
             case .deliver(let request):
                 handling = Task { await serve(request) }
@@ -121,11 +159,11 @@ actor Connection {
         let response = await handler(request)
         if isOpen {
             let progress = machine.send(
-                response, now: MonotonicClock.now(), date: shard.date, to: &output.bytes)
+                response, now: MonotonicClock.now(), date: shard.date, to: &answers)
             if case .stream(let pieces) = response.body, progress == .bodyFollows {
                 await pump(pieces)
                 guard isOpen else { return }
-                machine.sendEnd(to: &output.bytes)
+                machine.sendEnd(to: &answers)
             }
             // A client that does not read its answers gets no further ones.
             await waitForRoom()
@@ -142,16 +180,16 @@ actor Connection {
         flush()  // The head, before the first piece is made.
         for await piece in pieces {
             guard isOpen else { continue }
-            machine.sendPiece(piece, to: &output.bytes)
+            machine.sendPiece(piece, to: &answers)
             flush()
             await waitForRoom()
         }
     }
 
     private func waitForRoom() async {
-        guard isOpen, output.count >= limits.sendBufferByteCount else { return }
+        guard isOpen, waitingByteCount >= limits.sendBufferByteCount else { return }
         flush()
-        guard isOpen, output.count >= limits.sendBufferByteCount else { return }
+        guard isOpen, waitingByteCount >= limits.sendBufferByteCount else { return }
         await withCheckedContinuation { roomWaiter = $0 }
     }
 
@@ -163,8 +201,11 @@ actor Connection {
     // MARK: Out
 
     private func flush() {
+        guard isOpen else { return }
         let now = MonotonicClock.now()
-        while isOpen, !output.isEmpty {
+        guard codec.send(&answers, to: &output.bytes) else { return close() }
+        if machine.isClosing { codec.end(&output.bytes) }
+        while !output.isEmpty {
             switch output.withPending(socket.send) {
             case .count(let count):
                 output.didSend(count, now: now)
@@ -175,19 +216,19 @@ actor Connection {
                 return close()
             }
         }
-        guard isOpen else { return }
         writer?.set(on: false)
         wakeRoomWaiter()
         if machine.isClosing {
             socket.shutdownSending()
             guard !hasEnded else { return close() }
             machine.beginLingering(now: now)
-            updateReading()
         }
+        updateReading()
     }
 
     private func waitUntilWritable() {
-        if output.count < limits.sendBufferByteCount { wakeRoomWaiter() }
+        if waitingByteCount < limits.sendBufferByteCount { wakeRoomWaiter() }
+        updateReading()
         if writer == nil {
             let source = DispatchSource.makeWriteSource(fileDescriptor: socket.descriptor, queue: executor.queue)
             source.setEventHandler { @Sendable [weak self] in self?.assumeIsolated { $0.flush() } }
@@ -200,6 +241,9 @@ actor Connection {
 
     /// Called a few times a second.
     func tick(now: Duration) {
+        if codec.isHandshaking, now - openedAt >= limits.tlsHandshakeTimeout {
+            return ended(.failed(reason: "the handshake took too long"))
+        }
         if let since = output.waitingSince, now - since >= limits.writeStallTimeout { return close() }
         if reader?.isOn == false, !hasEnded, socket.isHungUp { return close() }
         if let deadline = machine.deadline, now >= deadline { process(machine.expire(now: now)) }
@@ -214,6 +258,7 @@ actor Connection {
     /// Ends everything at once: the handler's task is cancelled, its stream ends, the descriptor is given back.
     func close() {
         guard isOpen else { return }
+        sayGoodbye()
         isOpen = false
         handling?.cancel()
         wakeRoomWaiter()
@@ -222,30 +267,11 @@ actor Connection {
         shard.assumeIsolated { $0.connectionClosed(self) }
         onClose()
     }
-}
 
-/// A Dispatch source that is on or off. Dispatch counts suspensions, traps on one too few, and on releasing a suspended
-/// source; this does neither.
-final class SourceSwitch {
-    private let source: any DispatchSourceProtocol
-    private(set) var isOn = false
-
-    /// - Requires: the source was never resumed.
-    init(_ source: any DispatchSourceProtocol) {
-        self.source = source
+    /// Between two requests an end can be told apart from a cut; within an answer it must look like one.
+    private func sayGoodbye() {
+        guard idleSince != nil else { return }
+        codec.end(&output.bytes)
+        if !output.isEmpty { _ = output.withPending(socket.send) }
     }
-
-    func set(on: Bool) {
-        guard on != isOn else { return }
-        isOn = on
-        if on { source.resume() } else { source.suspend() }
-    }
-
-    /// Ends the source; its cancel handler runs. Done at the latest when the switch goes.
-    func cancel() {
-        source.cancel()
-        set(on: true)
-    }
-
-    deinit { cancel() }
 }

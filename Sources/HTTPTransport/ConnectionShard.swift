@@ -1,24 +1,31 @@
 import Dispatch
 import HTTPCodec
+import Logging
 
 /// The connections of one network queue, and the timer they share.
 actor ConnectionShard {
     /// How exactly deadlines are kept. The shortest of them is 2 s.
     private static let tickInterval = DispatchTimeInterval.milliseconds(250)
+    /// Between two log lines about connections that failed in TLS: scanners make many.
+    private static let warningInterval: Duration = .seconds(10)
 
     nonisolated let executor: QueueExecutor
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     private let limits: HTTPLimits
     private let handler: RequestHandler
+    private let logger: Logger
+    private var failureNotedAt: Duration?
+    private var unnotedFailureCount = 0
     private var connections: [ObjectIdentifier: Connection] = [:]
     private var dates = DateCache()
     private var timer: SourceSwitch?
 
-    init(executor: QueueExecutor, limits: HTTPLimits, handler: @escaping RequestHandler) {
+    init(executor: QueueExecutor, limits: HTTPLimits, logger: Logger, handler: @escaping RequestHandler) {
         self.executor = executor
         self.limits = limits
         self.handler = handler
+        self.logger = logger
     }
 
     /// The current `Date`, for connections of this queue.
@@ -30,13 +37,17 @@ actor ConnectionShard {
     }
 
     /// Takes over a socket just accepted. Called from any queue.
-    nonisolated func adopt(_ socket: Socket, onClose: @escaping @Sendable () -> Void) {
-        perform { $0.open(socket, onClose: onClose) }
+    nonisolated func adopt(_ socket: Socket, tls: TLSContext?, onClose: @escaping @Sendable () -> Void) {
+        perform { $0.open(socket, tls: tls, onClose: onClose) }
     }
 
-    private func open(_ socket: Socket, onClose: @escaping @Sendable () -> Void) {
-        let connection = Connection(
-            socket: socket, shard: self, limits: limits, handler: handler, onClose: onClose)
+    private func open(_ socket: Socket, tls: TLSContext?, onClose: @escaping @Sendable () -> Void) {
+        let opened = Connection(
+            socket: socket, tls: tls, shard: self, limits: limits, handler: handler, onClose: onClose)
+        guard let connection = opened else {
+            socket.close()
+            return onClose()
+        }
         connections[ObjectIdentifier(connection)] = connection
         connection.assumeIsolated { $0.start() }
         startTimer()
@@ -45,6 +56,18 @@ actor ConnectionShard {
     func connectionClosed(_ connection: Connection) {
         connections[ObjectIdentifier(connection)] = nil
         if connections.isEmpty { timer?.set(on: false) }
+    }
+
+    /// A line now and then for clients that TLS has refused, or that broke off.
+    func noteTLSFailure(_ reason: String) {
+        let now = MonotonicClock.now()
+        if let last = failureNotedAt, now - last < Self.warningInterval {
+            unnotedFailureCount += 1
+            return
+        }
+        logger.info(
+            "a TLS connection failed", metadata: ["reason": "\(reason)", "others_before": "\(unnotedFailureCount)"])
+        (failureNotedAt, unnotedFailureCount) = (now, 0)
     }
 
     /// Since when the connection that is idle for longest is; nil when all are busy.

@@ -10,6 +10,8 @@ package struct ListenerConfiguration: Sendable {
     /// 0 takes a free one, see `Listener.port`.
     package var port = 8080
     package var limits = HTTPLimits()
+    /// With it clients speak TLS, without it clear text.
+    package var tls: TLSContext?
     /// Serial queues over which connections are spread. Two keep a busy client's parsing from delaying all others; more
     /// would take cores from the engine.
     package var queueCount = 2
@@ -42,6 +44,8 @@ package actor Listener: Service {
     }
 
     private let limits: HTTPLimits
+    /// For connections from now on; one that is open keeps what it began with.
+    private var tls: TLSContext?
     private let logger: Logger
     private let onDrainTimeout: @Sendable () -> Void
     private var sockets: [Socket]
@@ -72,11 +76,13 @@ package actor Listener: Service {
         self.logger = logger
         self.onDrainTimeout = onDrainTimeout
         limits = configuration.limits
+        tls = configuration.tls
         shards = (0..<max(1, configuration.queueCount)).map { index in
             ConnectionShard(
                 executor: QueueExecutor(label: "needletail.connections.\(index)"), limits: configuration.limits,
-                handler: handler)
+                logger: logger, handler: handler)
         }
+        Self.warn(of: configuration.tls, logger)
     }
 
     deinit {
@@ -142,6 +148,27 @@ package actor Listener: Service {
         stopWaiters = []
     }
 
+    // MARK: The certificate
+
+    /// Reads certificate and key anew, for connections from now on. Where they cannot be used, those from before stay,
+    /// and a line says why.
+    package func reloadCertificate() {
+        guard let configuration = tls?.configuration else {
+            return logger.info("no certificate to read anew: serving without TLS")
+        }
+        do throws(TLSError) {
+            tls = try TLSContext(configuration)
+            logger.info("certificate read anew", metadata: ["file": "\(configuration.certificatePath)"])
+            Self.warn(of: tls, logger)
+        } catch {
+            logger.error("certificate not read anew, the old one stays", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private static func warn(of tls: TLSContext?, _ logger: Logger) {
+        for text in tls?.warnings ?? [] { logger.warning("TLS", metadata: ["warning": "\(text)"]) }
+    }
+
     // MARK: Accepting
 
     private func startAccepting() {
@@ -182,7 +209,7 @@ package actor Listener: Service {
         openCount += 1
         acceptedCount += 1
         let executor = executor
-        shards[acceptedCount % shards.count].adopt(socket) { [weak self] in
+        shards[acceptedCount % shards.count].adopt(socket, tls: tls) { [weak self] in
             executor.queue.async { [weak self] in self?.assumeIsolated { $0.connectionClosed() } }
         }
     }

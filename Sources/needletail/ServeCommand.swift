@@ -16,6 +16,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     @OptionGroup var modelOptions: ModelOptions
+    @OptionGroup var tlsOptions: TLSOptions
 
     @Option(help: "Address to listen on: an IPv4 or IPv6 literal, or localhost.")
     var host = "127.0.0.1"
@@ -37,6 +38,8 @@ struct ServeCommand: AsyncParsableCommand {
         let started = ContinuousClock.now
         let logger = makeLogger()
         let reception = Reception(logger)
+        // Before anything else: from here on the signal does not end the program.
+        let hangUps = await UnixSignalsSequence(trapping: .sighup)
         // The port first: whether it is free is known at once, and probes hear that the model is loading.
         let listener = try makeListener(reception, logger)
         let loading = ModelService(reception: reception) {
@@ -50,10 +53,11 @@ struct ServeCommand: AsyncParsableCommand {
                 "ready in \(Readable.seconds(ContinuousClock.now - started)); try: "
                     + curl(prompt: "Once upon a time", port: listener.port))
         }
+        let reloading = CertificateReloading(listener: listener, signals: hangUps)
         // Shut down in reverse: clients first, then the engine that answers them.
         let group = ServiceGroup(
             configuration: .init(
-                services: [.init(service: loading), .init(service: listener)],
+                services: [.init(service: loading), .init(service: listener), .init(service: reloading)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
     }
@@ -74,6 +78,7 @@ struct ServeCommand: AsyncParsableCommand {
         configuration.host = host
         configuration.port = port
         configuration.limits = settings.limits
+        configuration.tls = try tlsOptions.context()
         let handler: RequestHandler = { await reception.respond(to: $0) }
         do throws(ListenerError) {
             return try Listener(
@@ -86,7 +91,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func curl(prompt: String, port: Int) -> String {
         let address = host.contains(":") ? "[\(host)]" : host
-        return "curl -N http://\(address):\(port)/v1/completions -H 'content-type: application/json' "
+        return "curl -N \(tlsOptions.curlPrefix)\(address):\(port)/v1/completions -H 'content-type: application/json' "
             + "-d '{\"prompt\":\"\(prompt)\",\"max_tokens\":150,\"temperature\":0.8,\"stream\":true}'"
     }
 }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A blocking client on a loopback socket. Every wait ends after five seconds, as a failure.
+/// A blocking client on a loopback socket, in clear text or through TLS. Every wait ends after five seconds, as a failure.
 ///
 /// - Requires: called away from Swift's pool (`offPool`), whose few threads the server's handlers need.
 struct TestClient: Sendable {
@@ -14,9 +14,11 @@ struct TestClient: Sendable {
     }
 
     private let descriptor: Int32
+    private let peer: TLSPeer?
 
     /// - Parameter receiveByteCount: how much the kernel takes for us while we do not read.
-    init(port: Int, receiveByteCount: Int32? = nil) throws {
+    init(port: Int, receiveByteCount: Int32? = nil, tls peer: TLSPeer? = nil) throws {
+        self.peer = peer
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var limit = timeval(tv_sec: 5, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
@@ -37,6 +39,19 @@ struct TestClient: Sendable {
             close()
             throw Failure(what: "not connected")
         }
+        if let peer { try shakeHands(peer) }
+    }
+
+    private func shakeHands(_ peer: TLSPeer) throws {
+        peer.receive([])
+        while true {
+            sendRaw(peer.takeOutput())
+            guard !peer.isOpen else { return }
+            if let failure = peer.failure { throw Failure(what: failure) }
+            let bytes = try receiveRaw(upTo: 65536)
+            guard !bytes.isEmpty else { throw Failure(what: "ended within the handshake") }
+            peer.receive(bytes)
+        }
     }
 
     func close() { _ = Glibc.close(descriptor) }
@@ -55,7 +70,10 @@ struct TestClient: Sendable {
     func send(_ text: String) -> Bool { send([UInt8](text.utf8)) }
 
     @discardableResult
-    func send(_ bytes: [UInt8]) -> Bool {
+    func send(_ bytes: [UInt8]) -> Bool { sendRaw(peer.map { $0.send(bytes) } ?? bytes) }
+
+    @discardableResult
+    func sendRaw(_ bytes: [UInt8]) -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -65,8 +83,20 @@ struct TestClient: Sendable {
         return true
     }
 
-    /// What comes next; empty at the end of the connection.
+    /// What comes next; empty at the end of the connection, which TLS has to announce.
     func receive(upTo count: Int = 65536) throws -> [UInt8] {
+        guard let peer else { return try receiveRaw(upTo: count) }
+        while true {
+            if case let bytes = peer.takePlaintext(upTo: count), !bytes.isEmpty || peer.isClosed { return bytes }
+            if let failure = peer.failure { throw Failure(what: failure) }
+            let bytes = try receiveRaw(upTo: 65536)
+            guard !bytes.isEmpty else { throw Failure(what: "cut") }
+            peer.receive(bytes)
+            sendRaw(peer.takeOutput())
+        }
+    }
+
+    func receiveRaw(upTo count: Int) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         let received = recv(descriptor, &bytes, count, 0)
         if received < 0, errno == ECONNRESET { throw Failure(what: "reset") }

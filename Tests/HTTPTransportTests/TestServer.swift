@@ -6,13 +6,15 @@ import Logging
 
 /// A listener on a free port for the time of `body`, stopped after it.
 func withServer(
-    _ limits: HTTPLimits = HTTPLimits(), onDrainTimeout: @escaping @Sendable () -> Void = {},
+    _ limits: HTTPLimits = HTTPLimits(), tls: TLSContext? = nil,
+    onDrainTimeout: @escaping @Sendable () -> Void = {},
     handler: @escaping RequestHandler = { answer(String(decoding: $0.path, as: UTF8.self)) },
     _ body: (Listener) async throws -> Void
 ) async throws {
     var configuration = ListenerConfiguration()
     configuration.port = 0
     configuration.limits = limits
+    configuration.tls = tls
     let listener = try Listener(
         configuration, logger: quietLogger, onDrainTimeout: onDrainTimeout, handler: handler)
     let running = Task { try await listener.run() }

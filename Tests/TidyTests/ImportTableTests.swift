@@ -12,7 +12,7 @@ struct ImportTableTests {
             "Quantization", "Checkpoints", "Kernels", "InferenceTypes", "Telemetry", "StoryModel",
         ],
         "CompletionsAPI": ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", "Telemetry"],
-        "HTTPTransport": ["HTTPCodec", "Telemetry"],
+        "HTTPTransport": ["HTTPCodec", "COpenSSL", "Telemetry"],
         "HTTPCodec": ["CZlib"],
         "Engine": ["Transformer", "Sampling", "Tokenization", "InferenceTypes", "Telemetry"],
         "Transformer": ["Quantization", "Kernels", "Checkpoints", "InferenceTypes"],
