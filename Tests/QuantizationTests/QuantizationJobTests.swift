@@ -181,4 +181,20 @@ struct QuantizationJobTests {
             }
         }
     }
+
+    @Test("a weight of the file that is no number is refused by its tensor's name")
+    func refusesNotANumber() throws {
+        let folder = try OutputFolder()
+        let source = model("llama-gqa/model-f32.gguf")
+        let start = try #require(GGUFFile(path: source.path).tensor("blk.1.ffn_up.weight")).bytes.prefix(64)
+        var bytes = try Data(contentsOf: source)
+        let place = try #require(bytes.range(of: Data(start)))
+        bytes.replaceSubrange(place.lowerBound + 8..<place.lowerBound + 12, with: [0, 0, 0xC0, 0x7F])
+        let damaged = folder.url.appending(path: "damaged.gguf")
+        try bytes.write(to: damaged)
+        #expect(throws: QuantizationError("tensor blk.1.ffn_up.weight has a weight that is no finite number")) {
+            try folder.quantize(damaged, .q8_0)
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path) == ["damaged.gguf"])
+    }
 }
