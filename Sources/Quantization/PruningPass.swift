@@ -1,4 +1,5 @@
 package import Checkpoints
+package import InferenceTypes
 
 /// Which tensors are pruned, and by what.
 ///
@@ -53,5 +54,16 @@ package struct PruningPass: Sendable {
     /// - Returns: how many weights were removed; nil for a tensor that is not pruned.
     package func prune(_ rows: UnsafeMutableBufferPointer<Float>, of tensor: String) -> Int? {
         places[tensor].map { pruner.prune(rows, columnCount: $0.inputCount, inputNorms: $0.inputNorms) }
+    }
+}
+
+extension ElementType {
+    /// Whether a weight of 0 is 0 when it is read back. Blocks with a minimum have levels that start there, and 0 is hardly
+    /// ever one of them.
+    package var keepsZeros: Bool {
+        switch self {
+        case .f32, .f16, .bf16, .q8_0, .q4_0, .q5_0, .q6_K: true
+        case .q4_1, .q5_1, .q4_K, .q5_K: false
+        }
     }
 }

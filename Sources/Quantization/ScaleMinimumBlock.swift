@@ -10,7 +10,7 @@ struct ScaleMinimumBlock {
     private static let groupCount = 8
     private static let elementCount = 32
     /// How often `d` and `dMinimum` are fitted to the choices of the groups.
-    private static let roundCount = 2
+    private static let roundCount = 1
 
     private struct Group {
         /// 0 to 63.

@@ -66,7 +66,7 @@ struct ScaleMinimumFit {
     var error = Float.infinity
 
     /// What the range, made wider or narrower by so many levels, is tried as.
-    private static let widths: [Float] = [-1.2, -0.8, -0.4, 0, 0.3, 0.6, 0.9, 1.2]
+    private static let widths: [Float] = [-1.2, -0.7, -0.2, 0.2, 0.6, 1.1]
     /// Turns of levels and fit after the best of them.
     private static let turnCount = 3
 

@@ -29,7 +29,7 @@ struct BenchPerplexityReport: Sendable {
         return """
             \(machine.line)
             \(model.line), \(compute)
-            \(text.byteCount) bytes, \(text.tokens.count) tokens; \(windowCount) \(windows.summary)
+            \(text.byteCount) bytes, \(text.tokens.count) tokens; \(windowCount) window\(windowCount == 1 ? "" : "s") \(windows.summary)
 
             \(table.text)
             """

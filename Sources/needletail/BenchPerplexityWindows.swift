@@ -86,9 +86,9 @@ struct PerplexityWindows: Equatable, Sendable {
     var summary: String {
         switch scored {
         case .all where stride == contextCount:
-            "windows of \(contextCount) tokens side by side, all scored but the first of each"
-        case .all: "windows of \(contextCount) tokens, \(stride) apart, each token scored once"
-        case .secondHalf: "windows of \(contextCount) tokens side by side, the second half of each scored"
+            "of \(contextCount) tokens side by side, all scored but the first of each"
+        case .all: "of \(contextCount) tokens, \(stride) apart, each token scored once"
+        case .secondHalf: "of \(contextCount) tokens side by side, the second half of each scored"
         }
     }
 }

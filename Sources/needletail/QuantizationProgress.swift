@@ -34,6 +34,8 @@ final class TemporaryFileGuard {
 
     /// - Source: a shell's status for a command that a signal ended is 128 and its number.
     init(path: String) {
+        // So that a limit on the size of files is an error of writing.
+        signal(SIGXFSZ, SIG_IGN)
         sources = [SIGINT, SIGTERM, SIGHUP].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import InferenceTypes
 import Quantization
 import Tokenization
 import Transformer
@@ -48,20 +49,28 @@ final class QuantizationStudy {
         }
     }
 
-    /// What was removed, and what all of it did to the perplexity.
-    func lines(output: String) throws -> [String] {
+    /// - Parameter type: what the matrices were written as.
+    /// - Returns: what was removed, and what all of it did to the perplexity.
+    func lines(output: String, type: ElementType) throws -> [String] {
         var lines: [String] = []
         if let pass {
             let share = Double(removed.count) / Double(max(1, removed.of))
             lines.append(
                 "pruned \(pass.pruner.pattern) by \(texts.measure): \(Readable.count(removed.count)) of "
-                    + "\(Readable.count(removed.of)) weights (\(Readable.percent(share))) of \(removed.tensors) matrices are 0"
+                    + "\(Readable.count(removed.of)) weights (\(Readable.percent(share))) of \(removed.tensors) matrices set to 0"
             )
+            if !type.keepsZeros { lines.append(Self.note(type)) }
         }
         if let before, let after = try texts.score(try Self.model(output, threadCount)) {
             lines.append(texts.line(before: before, after: after))
         }
         return lines
+    }
+
+    private static func note(_ type: ElementType) -> String {
+        let names = ElementType.allCases.filter(\.keepsZeros).map(\.optionName).joined(separator: ", ")
+        return
+            "note: \(type.name) has no exact 0: most of what was removed comes back as small numbers; \(names) keep it at 0"
     }
 }
 

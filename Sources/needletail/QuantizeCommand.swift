@@ -52,7 +52,7 @@ struct QuantizeCommand: ParsableCommand {
                 input: input, output: output, rule: QuantizationRule(elementType, head: pure ? .same : .finer),
                 existing: existing, threadCount: threadCount, transform: study.transform
             ).run()
-            for line in try study.lines(output: output) { Console.put(Array((line + "\n").utf8)) }
+            for line in try study.lines(output: output, type: elementType) { Console.put(Array((line + "\n").utf8)) }
         } catch let error as CheckpointError {
             throw StartError("cannot quantise: \(error)")
         } catch let error as QuantizationError {

@@ -1,5 +1,7 @@
 import Checkpoints
 import Foundation
+import InferenceTypes
+import Kernels
 import TestSupport
 import Testing
 
@@ -121,5 +123,19 @@ struct PruningTests {
         #expect(found == expected)
         #expect(throws: PruningError.self) { try PruningPass(checkpoint, .fraction(0.5)) { _, _ in norms } }
         #expect(throws: PruningError.self) { try PruningPass(checkpoint, .fraction(0.5)) { _, _ in nil } }
+    }
+
+    @Test("types that keep a zero do, in a row of which half was removed", arguments: ElementType.allCases)
+    func zeros(type: ElementType) throws {
+        var generator = TestGenerator(seed: 7)
+        var row = generator.floats(256).map { $0 + 0.1 }
+        _ = row.withUnsafeMutableBufferPointer { Pruner(.blocks(keep: 2, of: 4)).prune($0, columnCount: 256) }
+        var bytes = [UInt8](repeating: 0, count: try #require(type.byteCount(elementCount: 256)))
+        var back = [Float](repeating: 0, count: 256)
+        row.withUnsafeBufferPointer { row in
+            bytes.withUnsafeMutableBytes { RowQuantizer(type).encode(row, into: $0) }
+        }
+        bytes.withUnsafeBytes { bytes in back.withUnsafeMutableBufferPointer { dequantize(type, bytes, into: $0) } }
+        #expect(zip(row, back).allSatisfy { $0 != 0 || $1 == 0 } == type.keepsZeros)
     }
 }
