@@ -95,7 +95,7 @@ let package = Package(
         .testTarget(
             name: "QuantizationTests",
             dependencies: [
-                "Quantization", "Kernels", "Transformer", "Checkpoints", "Tokenization", "InferenceTypes", "TestSupport",
+                "Quantization", "Kernels", "Checkpoints", "Tokenization", "InferenceTypes", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(
