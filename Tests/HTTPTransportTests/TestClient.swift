@@ -75,12 +75,23 @@ struct TestClient: Sendable {
     @discardableResult
     func sendRaw(_ bytes: [UInt8]) -> Bool {
         var rest = bytes[...]
+        return sendRaw(&rest)
+    }
+
+    /// - Returns: false when the server takes no more; what it has not taken stays.
+    func sendRaw(_ rest: inout ArraySlice<UInt8>) -> Bool {
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             guard count > 0 else { return false }
             rest = rest.dropFirst(count)
         }
         return true
+    }
+
+    /// From now on the server has so long to take anything.
+    func limitSending(milliseconds: Int) {
+        var limit = timeval(tv_sec: 0, tv_usec: milliseconds * 1000)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
     /// What comes next; empty at the end of the connection, which TLS has to announce.
