@@ -153,15 +153,15 @@ struct TLSServingTests {
     func keyUpdates() async throws {
         var limits = HTTPLimits()
         limits.sendBufferByteCount = 16384
-        limits.socketSendBufferByteCount = 4096
+        limits.socketSendBufferByteCount = 32768
         try await withServer(limits, tls: serverContext()) { listener in
             try await offPool { [port = listener.port] in
                 let peer = try TLSPeer()
-                let client = try TestClient(port: port, receiveByteCount: 4096, tls: peer)
+                let client = try TestClient(port: port, receiveByteCount: 32768, tls: peer)
                 defer { client.close() }
                 client.limitSending(milliseconds: 300)
                 var (isTaken, sentCount, rest) = (true, 0, ArraySlice<UInt8>())
-                while isTaken, sentCount < 32 << 20 {
+                while isTaken, sentCount < 4 << 20 {
                     for _ in 0..<1000 {
                         SSL_key_update(peer.ssl, SSL_KEY_UPDATE_REQUESTED)
                         SSL_do_handshake(peer.ssl)
@@ -171,6 +171,7 @@ struct TLSServingTests {
                     isTaken = client.sendRaw(&rest)
                 }
                 #expect(!isTaken)
+                client.limitSending(milliseconds: 1)
                 while !client.sendRaw(&rest) { peer.receive(try client.receiveRaw(upTo: 65536)) }
                 #expect(try client.get("/a").text == "/a")
             }

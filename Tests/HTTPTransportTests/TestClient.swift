@@ -88,8 +88,10 @@ struct TestClient: Sendable {
         return true
     }
 
-    /// From now on the server has so long to take anything.
+    /// From now on the server has so long to take anything, and the kernel takes little in its stead.
     func limitSending(milliseconds: Int) {
+        var count: Int32 = 16384
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &count, socklen_t(MemoryLayout<Int32>.size))
         var limit = timeval(tv_sec: 0, tv_usec: milliseconds * 1000)
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
