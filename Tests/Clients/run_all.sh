@@ -28,7 +28,7 @@ start_server() {
 }
 
 start_server
-# "auth" and "tls" vectors need a key and a certificate: another issue's.
+# "auth" vectors need a key: another issue's. Those of TLS are run by tls.py.
 tools=../shared/vectors/tools
 for split in 0 1 rand; do
     python3 "$tools/run_http.py" --port "$port" --model story --level must,should,policy \
@@ -45,6 +45,8 @@ python3 -m venv --system-site-packages "$folder/venv"
 "$folder/venv/bin/pip" install --quiet openai
 "$folder/venv/bin/python" Tests/Clients/openai_client.py "http://127.0.0.1:$port/v1"
 stop_server
+
+python3 Tests/Clients/tls.py "$binary" --broken 300 --swaps 5
 
 # So little room that sequences are put off and computed again.
 start_server --kv-cache-mib 9 --max-running 20 --max-batch-tokens 48 --threads 1
