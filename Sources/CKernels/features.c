@@ -1,6 +1,11 @@
 // Which set of kernels this processor can run, found at run time.
 #include <string.h>
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include "workers.h"
 
 typedef struct {
@@ -22,6 +27,8 @@ static int nt_candidates(nt_candidate *candidates) {
     candidates[count++] = (nt_candidate){&nt_kernels_avx512, avx512};
     candidates[count++] = (nt_candidate){&nt_kernels_avxvnni, avx2 && __builtin_cpu_supports("avxvnni")};
     candidates[count++] = (nt_candidate){&nt_kernels_avx2, avx2};
+#elif defined(__aarch64__)
+    candidates[count++] = (nt_candidate){&nt_kernels_neondot, (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0};
 #endif
     candidates[count++] = (nt_candidate){&nt_kernels_portable, 1};
     return count;

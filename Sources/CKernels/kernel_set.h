@@ -46,6 +46,8 @@ extern const nt_kernel_set nt_kernels_avxvnni;
 extern const nt_kernel_set nt_kernels_avx512;
 extern const nt_kernel_set nt_kernels_avx512vnni;
 extern const nt_kernel_set nt_kernels_avx512bf16;
+#elif defined(__aarch64__)
+extern const nt_kernel_set nt_kernels_neondot;
 #endif
 
 #endif

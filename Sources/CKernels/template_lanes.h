@@ -128,6 +128,23 @@ NT_INLINE nt_ints nt_byte_dot(nt_ints sum, nt_ints w, nt_ints x, int bits) {
     return sum;
 }
 
+#elif defined(NT_HAS_NEONDOT)
+// Bytes of both are signed: weights of fewer than 8 bits fit, those of 8 have their offset taken.
+#define NT_DOT_STEPS(bits) ((bits) * 0)
+#define NT_DOT_IS_SIGNED 1
+NT_INLINE nt_ints nt_byte_dot(nt_ints sum, nt_ints w, nt_ints x, int bits) {
+    if (bits == 8) w ^= (nt_ints)(int32_t)0x80808080;
+    int32x4_t sums[2];
+    int8x16_t weights[2], inputs[2];
+    memcpy(sums, &sum, sizeof sum);
+    memcpy(weights, &w, sizeof w);
+    memcpy(inputs, &x, sizeof x);
+    for (int i = 0; i < 2; i++) sums[i] = vdotq_s32(sums[i], weights[i], inputs[i]);
+    memcpy(&sum, sums, sizeof sum);
+    return sum;
+}
+NT_INLINE nt_ints nt_widen(nt_ints whole, nt_ints sum) { return whole + sum; }
+
 #else
 #define NT_DOT_STEPS(bits) ((bits) * 0)
 #define NT_DOT_IS_SIGNED 0

@@ -2,9 +2,9 @@ import CKernels
 import InferenceTypes
 
 /// Which instructions the kernels use, the best first: AVX-512 with products of bytes and of bfloats, of bytes, with
-/// neither; 256-bit registers with products of bytes; AVX2; whatever the compiler makes of vectors.
+/// neither; 256-bit registers with products of bytes; AVX2; ARM's products of bytes; whatever the compiler makes of vectors.
 package enum InstructionSet: String, Sendable, CaseIterable {
-    case avx512bf16, avx512vnni, avx512, avxvnni, avx2, portable
+    case avx512bf16, avx512vnni, avx512, avxvnni, avx2, neondot, portable
 
     /// This processor has the instructions.
     package var isAvailable: Bool { nt_has_features(rawValue) != 0 }
