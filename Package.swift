@@ -27,6 +27,7 @@ let collections: Target.Dependency = .product(name: "DequeModule", package: "swi
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 let package = Package(
@@ -37,6 +38,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -52,7 +54,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "CompletionsAPI",
-            dependencies: ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", httpTypes],
+            dependencies: ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", "Telemetry", httpTypes, metrics],
             swiftSettings: strict),
         .target(
             name: "HTTPTransport", dependencies: ["HTTPCodec", "COpenSSL", httpTypes, logging, lifecycle],
@@ -77,7 +79,7 @@ let package = Package(
         .target(name: "Kernels", dependencies: ["CKernels", "InferenceTypes"], swiftSettings: optimised),
         .target(name: "CKernels", cSettings: arithmetic),
         .target(name: "InferenceTypes", swiftSettings: optimised),
-        .target(name: "Telemetry", dependencies: [logging], swiftSettings: strict),
+        .target(name: "Telemetry", dependencies: [logging, metrics], swiftSettings: strict),
         .target(
             name: "StoryModel", exclude: ["training", "README.md", "reference.json"],
             cSettings: [.unsafeFlags(["-std=c2x"])]),
@@ -127,7 +129,7 @@ let package = Package(
             name: "CompletionsAPITests",
             dependencies: [
                 "CompletionsAPI", "HTTPCodec", "Engine", "Sampling", "Tokenization", "Checkpoints", "InferenceTypes",
-                "TestSupport", httpTypes,
+                "Telemetry", "TestSupport", httpTypes,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -135,12 +137,12 @@ let package = Package(
             dependencies: [
                 "needletail", "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels",
                 "CKernels",
-                "Sampling", "Quantization", "Tokenization", "Checkpoints", "InferenceTypes", "TestSupport",
+                "Sampling", "Quantization", "Tokenization", "Checkpoints", "InferenceTypes", "Telemetry", "TestSupport",
                 argumentParser, httpTypes,
                 logging,
             ],
             swiftSettings: strict),
-        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging], swiftSettings: strict),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", logging, metrics], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),

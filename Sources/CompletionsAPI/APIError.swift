@@ -27,6 +27,8 @@ package struct APIError: Error, Sendable, Equatable {
     package var message: String
     /// Further fields of the answer, such as `Retry-After`.
     var fields: HTTPFields
+    /// A completion's record tells of it.
+    var isRecorded = false
 
     init(
         _ status: HTTPResponse.Status, _ kind: Kind, _ message: String, code: Code? = nil, parameter: String? = nil,

@@ -22,7 +22,7 @@ struct CompletionAnswer: Sendable {
     /// - Throws: 500 when a choice failed or its events ended early; the others are not worth their half.
     mutating func receive(_ item: EventMerger.Item) throws(APIError) {
         switch item {
-        case .event(let event, let run):
+        case .event(let event, let run, _):
             for part in try feed.receive(event, run: run) { choices[part.index].append(part) }
         case .ended(let run): try feed.receiveEnd(run: run)
         case .tick: break
@@ -38,6 +38,9 @@ struct CompletionAnswer: Sendable {
         if call.isRanked { usage.completionCount = answered.reduce(0) { $0 + $1.tokens.count } }
         return usage
     }
+
+    /// Why the answered choices ended.
+    var reasons: [FinishReason] { answered.compactMap { $0.ending?.reason } }
 
     private var answered: [ChoicePart] {
         guard call.isRanked else { return choices }

@@ -9,17 +9,18 @@ actor CompletionPull {
     private let live: LiveCompletions.Entry
     /// Nothing was said since the clock's last tick.
     private var isSilent = true
+    /// The status was said.
+    private var isHeadSent = false
     /// Said before the body was asked for.
     private var opening: [UInt8] = []
 
     init(
-        _ merger: EventMerger, _ stream: CompletionStream, _ record: CompletionRecord, _ live: LiveCompletions.Entry,
-        _ environment: ServiceEnvironment
+        _ merger: EventMerger, _ stream: CompletionStream, _ start: RecordKeeper.Start, _ live: LiveCompletions.Entry
     ) {
         self.merger = merger
         self.stream = stream
         self.live = live
-        keeper = RecordKeeper(record, environment)
+        keeper = RecordKeeper(start)
     }
 
     /// Returns when the engine has said something of the answer, or the clock has ticked since the request started: from
@@ -31,7 +32,9 @@ actor CompletionPull {
         var ticks = opensWaiting
         while let item = await merger.next() {
             switch item {
-            case .event(.started, _): ticks = true
+            case .event(.started, _, _):
+                keeper.hear(item)
+                ticks = true
             case .tick where !ticks: continue
             default:
                 opening = await take(item)
@@ -44,6 +47,7 @@ actor CompletionPull {
     }
 
     func next() async -> [UInt8]? {
+        isHeadSent = true
         guard opening.isEmpty else {
             defer { opening = [] }
             return opening
@@ -56,9 +60,10 @@ actor CompletionPull {
     }
 
     private func take(_ item: EventMerger.Item) async -> [UInt8] {
+        keeper.hear(item)
         let bytes = bytes(for: item)
         keeper.take(stream.usage, isFinished: stream.isFinished)
-        if let failure = stream.failure { keeper.fail(failure) }
+        if let failure = stream.failure { keeper.fail(failure, isHeadSent: isHeadSent) }
         if stream.isFinished {
             merger.stop()
             await live.end()
@@ -73,7 +78,7 @@ actor CompletionPull {
         case .tick:
             defer { isSilent = true }
             return isSilent ? ServerSentEvents.ping : []
-        case .event(let event, let run): bytes = stream.receive(event, run: run)
+        case .event(let event, let run, _): bytes = stream.receive(event, run: run)
         case .ended(let run): bytes = stream.receiveEnd(run: run)
         }
         if !bytes.isEmpty { isSilent = false }

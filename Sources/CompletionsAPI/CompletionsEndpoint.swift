@@ -5,7 +5,7 @@ import InferenceTypes
 
 /// `POST /v1/completions`.
 extension CompletionsService {
-    func completions(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
+    func completions(_ request: ServerRequest, _ context: RequestContext) async throws(APIError) -> ServerResponse {
         if let outage = model.outage { throw outage }
         // Said before a long prompt is read in vain.
         if let retryAfter = model.queueFullRetry() { throw .queueFull(retryAfter: retryAfter) }
@@ -14,7 +14,7 @@ extension CompletionsService {
             unknownFields: configuration.unknownFields, random: environment.random)
         let name = call.requestID.map { String(decoding: $0, as: UTF8.self) }
         do throws(APIError) {
-            var response = try await answer(call)
+            var response = try await answer(call, context)
             response.head.headerFields[.ignoredParameters] = ignoredParametersField(call.unknownFields)
             response.head.headerFields[.requestID] = name
             return response
@@ -36,7 +36,9 @@ extension CompletionsService {
         return request.body
     }
 
-    private func answer(_ call: CompletionCall) async throws(APIError) -> ServerResponse {
+    private func answer(
+        _ call: CompletionCall, _ context: RequestContext
+    ) async throws(APIError) -> ServerResponse {
         let document = CompletionDocument(
             id: Identifiers.completion(sent: call.requestID, environment.random), created: environment.now(),
             model: model.name, fingerprint: fingerprint)
@@ -47,18 +49,34 @@ extension CompletionsService {
         do throws(APIError) {
             let generations = try admit(call)
             await entry.attach(generations.map(\.cancel))
-            let record = CompletionRecord(id: document.id, call)
+            let start = RecordKeeper.Start(
+                record: CompletionRecord(id: document.id, call, model: model.name, context), call: call,
+                environment: environment, metrics: metrics, arrival: context.arrival, admission: environment.uptime())
+            return try await deliver(generations, document, start, entry)
+        } catch {
+            await entry.end()
+            throw error
+        }
+    }
+
+    private func deliver(
+        _ generations: [Generation], _ document: CompletionDocument, _ start: RecordKeeper.Start,
+        _ entry: LiveCompletions.Entry
+    ) async throws(APIError) -> ServerResponse {
+        let call = start.call
+        do throws(APIError) {
             switch call.delivery {
             case .stream(let report):
                 return try await streamed(
-                    generations, CompletionStream(call, report: report, document: document), record, entry)
+                    generations, CompletionStream(call, report: report, document: document), start, entry)
             case .whole:
-                let response = try await whole(generations, CompletionAnswer(call, document: document), record)
+                let response = try await whole(generations, CompletionAnswer(call, document: document), start)
                 await entry.end()
                 return response
             }
         } catch {
-            await entry.end()
+            var error = error
+            error.isRecorded = true
             throw error
         }
     }
@@ -71,17 +89,18 @@ extension CompletionsService {
     }
 
     private func whole(
-        _ generations: [Generation], _ answer: CompletionAnswer, _ record: CompletionRecord
+        _ generations: [Generation], _ answer: CompletionAnswer, _ start: RecordKeeper.Start
     ) async throws(APIError) -> ServerResponse {
         var answer = answer
-        let keeper = RecordKeeper(record, environment)
-        let merger = EventMerger(generations.map(\.events))
+        let keeper = RecordKeeper(start)
+        let merger = EventMerger(generations.map(\.events), uptime: environment.uptime)
         defer { merger.stop() }
         while !answer.isFinished {
             guard let item = await merger.next() else {
                 // Only a client that hung up ends the merger; nobody reads this.
                 throw .endedEarly
             }
+            keeper.hear(item)
             do throws(APIError) { try answer.receive(item) } catch {
                 keeper.fail(error)
                 throw error
@@ -89,18 +108,19 @@ extension CompletionsService {
             keeper.take(answer.progress, isFinished: answer.isFinished)
         }
         keeper.take(answer.usage, isFinished: true)
+        keeper.take(answer.reasons)
         return .json(answer.encoded)
     }
 
     /// The head waits until the request starts, so that one which ends in the queue has its own status.
     private func streamed(
-        _ generations: [Generation], _ stream: CompletionStream, _ record: CompletionRecord,
+        _ generations: [Generation], _ stream: CompletionStream, _ start: RecordKeeper.Start,
         _ entry: LiveCompletions.Entry
     ) async throws(APIError) -> ServerResponse {
         let pause = environment.pause
         let interval = configuration.pingInterval
-        let merger = EventMerger(generations.map(\.events)) { try await pause(interval) }
-        let pull = CompletionPull(merger, stream, record, entry, environment)
+        let merger = EventMerger(generations.map(\.events), uptime: environment.uptime) { try await pause(interval) }
+        let pull = CompletionPull(merger, stream, start, entry)
         try await pull.open(opensWaiting: model.maxQueueTime == nil)
         var response = ServerSentEvents.response(
             AsyncStream(unfolding: { await pull.next() }, onCancel: { merger.stop() }))

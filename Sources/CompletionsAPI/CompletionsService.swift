@@ -2,6 +2,7 @@ import Engine
 package import HTTPCodec
 import HTTPTypes
 import InferenceTypes
+import Telemetry
 
 /// The OpenAI dialect over one model: a request in, a response out, no socket in sight.
 package struct CompletionsService: Sendable {
@@ -11,11 +12,13 @@ package struct CompletionsService: Sendable {
     let fingerprint: String
     /// The completions that run.
     let live = LiveCompletions()
+    let metrics: ServiceMetrics?
 
     package init(model: ServedModel, configuration: ServiceConfiguration, environment: ServiceEnvironment) {
         self.model = model
         self.configuration = configuration
         self.environment = environment
+        metrics = environment.metrics.map { ServiceMetrics($0, model: model, build: configuration.build) }
         fingerprint = Identifiers.fingerprint(model: model.name, build: configuration.build)
     }
 
@@ -23,20 +26,64 @@ package struct CompletionsService: Sendable {
     ///
     /// A HEAD is answered as its GET would be; the transport leaves the body away and keeps its length.
     package func respond(to request: ServerRequest) async -> ServerResponse {
+        let context = RequestContext(request, environment)
+        var route: Route?
+        var isRecorded = false
         let response: ServerResponse
-        do throws(APIError) { response = try await answer(request) } catch { response = error.response }
-        return response.named(for: request, environment)
+        do throws(APIError) {
+            let found = try Router.route(method: request.head.method.rawValue, path: request.path)
+            route = found
+            response = try await answer(request, found, context)
+            isRecorded = found == .completions
+        } catch {
+            response = error.response
+            isRecorded = error.isRecorded
+        }
+        let named = response.named(context)
+        note(named, route, context, isRecorded: isRecorded)
+        return named
     }
 
-    private func answer(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
-        switch try Router.route(method: request.head.method.rawValue, path: request.path) {
-        case .completions: return try await completions(request)
+    /// Answers `GET /metrics` and nothing else: for a listener of its own.
+    package func respondToScrape(_ request: ServerRequest) -> ServerResponse {
+        let response: ServerResponse
+        do throws(APIError) {
+            let route = try Router.route(method: request.head.method.rawValue, path: request.path)
+            guard route == .metrics, let metrics else { throw .pathNotFound(request.path) }
+            response = metrics.page(model.statistics())
+        } catch {
+            response = error.response
+        }
+        return response.named(RequestContext(request, environment))
+    }
+
+    /// Counts what was answered, and reports it where no completion's record does.
+    private func note(_ response: ServerResponse, _ route: Route?, _ context: RequestContext, isRecorded: Bool) {
+        let status = Task.isCancelled ? CompletionRecord.clientClosed : response.head.status.code
+        let handler = route?.pattern ?? "other"
+        metrics?.countRequest(handler: handler, method: context.method, status: status)
+        guard !isRecorded else { return }
+        environment.reportOther(
+            RequestRecord(
+                requestID: response.head.headerFields[.requestID] ?? "", traceID: context.trace.traceID,
+                method: context.method, handler: handler, status: status,
+                elapsed: environment.uptime() - context.arrival))
+    }
+
+    private func answer(
+        _ request: ServerRequest, _ route: Route, _ context: RequestContext
+    ) async throws(APIError) -> ServerResponse {
+        switch route {
+        case .completions: return try await completions(request, context)
         case .cancel(let id): return try await cancelled(id)
         case .tokenize: return try tokenized(request)
         case .detokenize: return try detokenized(request)
         case .tokenizerInfo: return tokenizerInformation
         case .version: return version
         case .load: return load
+        case .metrics:
+            guard configuration.servesMetrics, let metrics else { throw .pathNotFound(request.path) }
+            return metrics.page(model.statistics())
         case .models: return .json(model.list)
         case .model(let name):
             guard model.isNamed(name) else { throw .modelNotFound(name) }
@@ -66,11 +113,12 @@ extension ServedModel {
 extension ServerResponse {
     static var healthy: ServerResponse { json(.members(["status": .text("ok")])) }
 
-    /// With the request's own id from its header, or the one that the answer brings from the body, or a new one.
-    func named(for request: ServerRequest, _ environment: ServiceEnvironment) -> ServerResponse {
+    /// With the request's own id from its header, or the one that the answer brings from the body, or a new one; and with
+    /// its place in the trace.
+    func named(_ context: RequestContext) -> ServerResponse {
         var response = self
-        let sent = [request.head.headerFields[.requestID], head.headerFields[.requestID]]
-        response.head.headerFields[.requestID] = Identifiers.request(sent: sent, environment.random)
+        response.head.headerFields[.requestID] = context.requestID(inBody: head.headerFields[.requestID])
+        response.head.headerFields[.traceParent] = context.trace.field
         return response
     }
 

@@ -6,7 +6,8 @@ import Engine
 /// tasks, which ends every engine stream, which frees the blocks.
 final class EventMerger: Sendable {
     enum Item: Sendable {
-        case event(GenerationEvent, run: Int)
+        /// - Parameter at: when the engine said it, by the merger's clock.
+        case event(GenerationEvent, run: Int, at: Duration)
         /// The events of this run ended.
         case ended(run: Int)
         /// Another interval passed.
@@ -16,12 +17,16 @@ final class EventMerger: Sendable {
     private let items: AsyncStream<Item>
     private let continuation: AsyncStream<Item>.Continuation
 
+    /// - Parameter uptime: tells when the engine said something, however late it is read.
     /// - Requires: `clock`, when there is one, returns after one interval and throws when cancelled.
-    init(_ streams: [AsyncStream<GenerationEvent>], clock pause: (@Sendable () async throws -> Void)? = nil) {
+    init(
+        _ streams: [AsyncStream<GenerationEvent>], uptime: @escaping @Sendable () -> Duration,
+        clock pause: (@Sendable () async throws -> Void)? = nil
+    ) {
         let (items, continuation) = AsyncStream.makeStream(of: Item.self)
         let forwarders = streams.enumerated().map { index, events in
             Task {
-                for await event in events { continuation.yield(.event(event, run: index)) }
+                for await event in events { continuation.yield(.event(event, run: index, at: uptime())) }
                 continuation.yield(.ended(run: index))
             }
         }

@@ -3,6 +3,8 @@ import HTTPTypes
 // The literals are valid field names, so the unwrapping cannot fail.
 extension HTTPField.Name {
     static let requestID = HTTPField.Name("x-request-id")!
+    /// - Source: W3C Trace Context.
+    static let traceParent = HTTPField.Name("traceparent")!
     static let ignoredParameters = HTTPField.Name("x-ignored-params")!
     /// Tells nginx to pass a stream on as it comes.
     static let accelBuffering = HTTPField.Name("x-accel-buffering")!

@@ -5,11 +5,8 @@ enum Identifiers {
         "cmpl-" + (sent.map { String(decoding: $0, as: UTF8.self) } ?? hex(random()) + hex(random()).prefix(8))
     }
 
-    /// The first of the client's own names for the request that is harmless, else a random one.
-    static func request(sent: [String?], _ random: () -> UInt64) -> String {
-        for case let name? in sent where isHarmless(name.utf8) { return name }
-        return "req-" + hex(random()) + hex(random())
-    }
+    /// For a request whose client did not name it.
+    static func request(_ random: () -> UInt64) -> String { "req-" + hex(random()) + hex(random()) }
 
     /// - Source: a common bound of proxies.
     static let requestByteLimit = 128

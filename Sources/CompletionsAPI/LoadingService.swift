@@ -10,7 +10,7 @@ package struct LoadingService: Sendable {
     package func respond(to request: ServerRequest) -> ServerResponse {
         let response: ServerResponse
         do throws(APIError) { response = try answer(request) } catch { response = error.response }
-        return response.named(for: request, environment)
+        return response.named(RequestContext(request, environment))
     }
 
     private func answer(_ request: ServerRequest) throws(APIError) -> ServerResponse {

@@ -10,6 +10,7 @@ enum Route: Equatable {
     case tokenizerInfo
     case version
     case load
+    case metrics
     case live
     case ready
 
@@ -17,7 +18,27 @@ enum Route: Equatable {
     var methods: [String] {
         switch self {
         case .completions, .cancel, .tokenize, .detokenize: ["POST"]
-        case .models, .model, .tokenizerInfo, .version, .load, .live, .ready: ["GET", "HEAD"]
+        case .models, .model, .tokenizerInfo, .version, .load, .metrics, .live, .ready: ["GET", "HEAD"]
+        }
+    }
+}
+
+extension Route {
+    /// The path with `{id}` for what a client chose: labels of metrics are few, and tell nothing of anybody.
+    var pattern: String {
+        switch self {
+        case .completions: "/v1/completions"
+        case .cancel: "/v1/completions/{id}/cancel"
+        case .models: "/v1/models"
+        case .model: "/v1/models/{id}"
+        case .tokenize: "/tokenize"
+        case .detokenize: "/detokenize"
+        case .tokenizerInfo: "/tokenizer_info"
+        case .version: "/version"
+        case .load: "/load"
+        case .metrics: "/metrics"
+        case .live: "/health/live"
+        case .ready: "/health/ready"
         }
     }
 }
@@ -40,7 +61,8 @@ enum Router {
     private static let fixed: [(path: [String], route: Route)] = [
         (["v1", "completions"], .completions), (["v1", "models"], .models), (["tokenize"], .tokenize),
         (["detokenize"], .detokenize), (["tokenizer_info"], .tokenizerInfo), (["version"], .version),
-        (["load"], .load), (["health"], .ready), (["health", "ready"], .ready), (["health", "live"], .live),
+        (["load"], .load), (["metrics"], .metrics), (["health"], .ready), (["health", "ready"], .ready),
+        (["health", "live"], .live),
     ]
 
     private static func route(to segments: [[UInt8]]) -> Route? {

@@ -27,6 +27,8 @@ package struct ServedModel: Sendable {
     package var statistics: @Sendable () -> EngineStatistics
     /// How long a request may wait for its turn; nil for ever.
     package var maxQueueTime: Duration?
+    /// The KV cache's settings as labels of `cache_config_info`; empty where nobody said.
+    package var cacheLabels: [(String, String)] = []
     /// Where no more requests may wait now: the seconds after which one may be tried again. Asked before a body is read;
     /// the engine has the last word.
     package var queueFullRetry: @Sendable () -> Int?

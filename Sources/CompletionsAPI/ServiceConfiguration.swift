@@ -1,5 +1,6 @@
 import Glibc
 package import HTTPCodec
+package import Telemetry
 
 /// Settings of the API.
 package struct ServiceConfiguration: Sendable {
@@ -15,6 +16,8 @@ package struct ServiceConfiguration: Sendable {
     package var unknownFields: UnknownFields
     /// - Source: reliability.md section 9: proxies give up on a stream that is silent for longer.
     package var pingInterval: Duration
+    /// `/metrics` is answered here, where there are metrics; else only by `respondToScrape`.
+    package var servesMetrics = true
     /// Bounds of the HTTP layer; here, of what a compressed body may grow to.
     package var limits: HTTPLimits
 
@@ -40,6 +43,12 @@ package struct ServiceEnvironment: Sendable {
     package var uptime: @Sendable () -> Duration
     /// Hears of each admitted completion once, when it is over.
     package var report: @Sendable (CompletionRecord) -> Void
+    /// Hears of each other request once, when it is answered.
+    package var reportOther: @Sendable (RequestRecord) -> Void = { _ in }
+    /// Where everything is counted; nil counts nothing.
+    package var metrics: MetricRegistry?
+    /// For the ids of traces and requests. Apart from `random`, so that answers do not depend on it.
+    package var traceRandom: @Sendable () -> UInt64 = { UInt64.random(in: .min ... .max) }
 
     package init(
         now: @escaping @Sendable () -> Int64, random: @escaping @Sendable () -> UInt64,

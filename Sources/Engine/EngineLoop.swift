@@ -49,6 +49,7 @@ struct EngineLoop {
         if !expired.isEmpty { publish(expired) }
         let plan = scheduler.plan(promptTokenLimit: pacer.promptTokenLimit(beside: scheduler.nextTokenCount))
         guard !plan.isEmpty else { return mailbox.wait() }
+        for part in plan.parts { part.group.beginComputing(at: start) }
         let logits = forward(plan)
         let outcomes = decoding.decode(logits, plan, now: clock())
         publish(scheduler.commit(plan, outcomes))
@@ -125,6 +126,7 @@ struct EngineLoop {
 
     private mutating func record() {
         statistics.runningCount = scheduler.running.count
+        statistics.runningBeamCount = scheduler.running.count(where: \.request.isBeamSearch)
         statistics.waitingCount = scheduler.waiting.count
         statistics.freeBlockCount = scheduler.pool.freeCount
         statistics.totalBlockCount = scheduler.pool.blockCount

@@ -4,6 +4,8 @@ import Glibc
 package struct EngineStatistics: Sendable, Equatable {
     /// Requests that hold KV blocks or are about to.
     package var runningCount = 0
+    /// Of these, beam searches.
+    package var runningBeamCount = 0
     /// Requests that are accepted and not started.
     package var waitingCount = 0
     package var freeBlockCount = 0

@@ -5,7 +5,9 @@ package import Sampling
 package enum GenerationEvent: Sendable, Equatable {
     /// A step has computed some of it: from now on it does not end for having waited too long. Once, before all others,
     /// of a request that comes to that.
-    case started
+    ///
+    /// - Parameter waited: from its acceptance to the beginning of that step.
+    case started(waited: Duration)
     /// Logprobs of the prompt's second token, third, …: once, before any text, where they were asked for.
     case prompt([TokenLogprobs])
     /// A choice grew.

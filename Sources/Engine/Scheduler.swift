@@ -163,7 +163,7 @@ extension Scheduler {
     private func announceStart(of group: SequenceGroup, _ publications: inout [Publication]) {
         guard !group.record.isAnnounced else { return }
         group.record.isAnnounced = true
-        Self.publish(.started, of: group, &publications)
+        Self.publish(.started(waited: group.waited), of: group, &publications)
     }
 
     private static func publish(

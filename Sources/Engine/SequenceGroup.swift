@@ -23,6 +23,10 @@ final class SequenceGroup {
     let id: RequestID
     let request: GenerationRequest
     let sink: AsyncStream<GenerationEvent>.Continuation
+    /// When it was accepted.
+    ///
+    /// - Units: nanoseconds of `EngineStatistics.monotonicNanoseconds()`.
+    let arrival: UInt64
     /// When its time is over, nil for never.
     ///
     /// - Units: nanoseconds of `EngineStatistics.monotonicNanoseconds()`.
@@ -43,6 +47,8 @@ final class SequenceGroup {
     var seenCount = 0
     /// Tokens that were generated, kept or not.
     var generatedTokenCount = 0
+    /// From its acceptance to the first step that computes some of it, as the loop's clock tells.
+    private(set) var waited = Duration.zero
     /// What the scheduler knows of it.
     var record = SchedulingRecord()
 
@@ -51,6 +57,7 @@ final class SequenceGroup {
         self.request = request
         id = submission.id
         sink = submission.sink
+        arrival = submission.arrival
         deadline = request.stop.maxTime.map { submission.arrival &+ $0.nanoseconds }
         queueDeadline = maxQueueTime.map { submission.arrival &+ $0.nanoseconds }
         ends = request.stop.endOfSequence.union(request.stop.stopTokens).sorted()
@@ -98,6 +105,12 @@ final class SequenceGroup {
 
     /// It lost its blocks, and no part of it has been computed since.
     var isComputedAnew: Bool { sequences.allSatisfy { $0.blockTable.isEmpty } }
+
+    /// A step that begins now computes some of it.
+    func beginComputing(at now: UInt64) {
+        guard !record.isAnnounced, now > arrival else { return }
+        waited = .nanoseconds(Int64(clamping: now - arrival))
+    }
 
     func close(_ choice: Int) {
         precondition(openChoices.contains(choice), "a choice ends once")
@@ -168,6 +181,10 @@ extension GenerationRequest {
 
     /// Logits, or the states behind them, are wanted for the prompt's tokens, too.
     var looksAtWholePrompt: Bool { looksAtStates || report.promptLogprobCount != nil }
+
+    var isBeamSearch: Bool {
+        if case .beam = mode { true } else { false }
+    }
 
     var looksAtStates: Bool {
         if case .contrastive = mode { true } else { false }

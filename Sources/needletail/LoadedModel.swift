@@ -176,6 +176,15 @@ struct LoadedModel: Sendable {
             + "\(tokenizer.summary)"
     }
 
+    /// The KV cache's settings, for metrics.
+    var cacheLabels: [(String, String)] {
+        let sizes = engineConfiguration
+        return [
+            ("block_size", "\(sizes.blockSize)"), ("num_blocks", "\(sizes.blockCount)"),
+            ("cache_dtype", precision.cache.rawValue), ("enable_prefix_caching", "\(sizes.cachesPrefixes)"),
+        ]
+    }
+
     private var features: String { (instructionSet ?? .best).rawValue }
 
     /// What was derived from the options, the model and the machine, as two lines.

@@ -3,6 +3,7 @@ import Engine
 import HTTPCodec
 import Logging
 import ServiceLifecycle
+import Telemetry
 import Tokenization
 
 /// Who answers: nobody but "loading" at first, the model's service once it is there.
@@ -12,8 +13,14 @@ actor Reception {
     private var service: CompletionsService?
     private var engine: GenerationEngine?
 
-    init(_ logger: Logger) {
-        environment = .system { logger.info("completion", metadata: $0.metadata) }
+    /// - Parameter metrics: nil counts nothing.
+    init(_ logger: Logger, metrics: MetricRegistry?) {
+        var environment = ServiceEnvironment.system { logger.info("completion", metadata: $0.metadata) }
+        environment.reportOther = { record in
+            logger.log(level: record.level, "request", metadata: record.metadata)
+        }
+        environment.metrics = metrics
+        self.environment = environment
         loading = LoadingService(environment: environment)
     }
 
@@ -26,6 +33,11 @@ actor Reception {
     nonisolated func respond(to request: ServerRequest) async -> ServerResponse {
         guard let service = await service else { return loading.respond(to: request) }
         return await service.respond(to: request)
+    }
+
+    nonisolated func respondToScrape(_ request: ServerRequest) async -> ServerResponse {
+        guard let service = await service else { return loading.respond(to: request) }
+        return service.respondToScrape(request)
     }
 
     func drainEngine() async { await engine?.drain() }
@@ -43,22 +55,6 @@ struct ModelService: Service {
         try? await gracefulShutdown()
         await reception.drainEngine()
     }
-}
-
-extension CompletionRecord {
-    /// For the one line of a request. What a client sent is escaped by the log handler.
-    fileprivate var metadata: Logger.Metadata {
-        var metadata: Logger.Metadata = [
-            "id": "\(id)", "outcome": "\(outcome.rawValue)", "streamed": "\(isStreamed)", "choices": "\(choiceCount)",
-            "prompt_tokens": "\(promptTokenCount)", "completion_tokens": "\(completionTokenCount)",
-            "seconds": "\(elapsed / .seconds(1))",
-        ]
-        if let user { metadata["user"] = "\(String(decoding: user.prefix(Self.userByteLimit), as: UTF8.self))" }
-        return metadata
-    }
-
-    /// Of `user`, what a log line shows: names are short, and a line must stay one.
-    private static let userByteLimit = 128
 }
 
 extension ServedModel {
@@ -89,5 +85,6 @@ extension ServedModel {
                     || statistics.waitingTokenCount >= sizes.maxWaitingTokens
                 return isFull ? statistics.retryAfterSeconds : nil
             })
+        cacheLabels = model.cacheLabels
     }
 }

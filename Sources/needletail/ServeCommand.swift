@@ -17,6 +17,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @OptionGroup var modelOptions: ModelOptions
     @OptionGroup var tlsOptions: TLSOptions
+    @OptionGroup var metricsOptions: MetricsOptions
 
     @Option(help: "Address to listen on: an IPv4 or IPv6 literal, or localhost.")
     var host = "127.0.0.1"
@@ -37,11 +38,13 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let started = ContinuousClock.now
         let logger = makeLogger()
-        let reception = Reception(logger)
+        let reception = Reception(logger, metrics: metricsOptions.registry)
         // Before anything else: from here on the signal does not end the program.
         let hangUps = await UnixSignalsSequence(trapping: .sighup)
         // The port first: whether it is free is known at once, and probes hear that the model is loading.
         let listener = try makeListener(reception, logger)
+        let scrapes = try metricsOptions.listener(reception, logger)
+        if let scrapes { Console.say("metrics at http://127.0.0.1:\(scrapes.port)/metrics") }
         let loading = ModelService(reception: reception) {
             Console.say("opening \(modelOptions.model ?? "the story model")")
             let model = try LoadedModel(modelOptions)
@@ -55,15 +58,17 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let reloading = CertificateReloading(listener: listener, signals: hangUps)
         // Shut down in reverse: clients first, then the engine that answers them.
+        let services: [any Service] = [loading, listener, reloading]
         let group = ServiceGroup(
             configuration: .init(
-                services: [.init(service: loading), .init(service: listener), .init(service: reloading)],
+                services: scrapes.map { services + [$0] } ?? services,
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
     }
 
     private var settings: ServiceConfiguration {
         var settings = ServiceConfiguration(build: Build.version)
+        settings.servesMetrics = metricsOptions.metricsPort == nil
         settings.unknownFields = strictParams ? .refuse : .ignore
         return settings
     }

@@ -46,6 +46,8 @@ python3 -m venv --system-site-packages "$folder/venv"
 "$folder/venv/bin/python" Tests/Clients/openai_client.py "http://127.0.0.1:$port/v1"
 stop_server
 
+"$folder/venv/bin/pip" install --quiet prometheus-client
+"$folder/venv/bin/python" Tests/Clients/metrics.py "$binary"
 python3 Tests/Clients/tls.py "$binary" --broken 300 --swaps 5
 
 # So little room that sequences are put off and computed again.

@@ -64,7 +64,7 @@ struct HeldHeadTests {
             engine, statistics: Self.busy, maxQueueTime: hasStarted ? .seconds(60) : nil, pause: Self.fast)
         async let response = service.respond(to: post(Self.streamed))
         for await admission in engine.admitted {
-            if hasStarted { admission.events.yield(.started) }
+            if hasStarted { admission.events.yield(.started(waited: .zero)) }
             #expect(await response.head.status == .ok)
             #expect(await response.head.headerFields[.contentType] == "text/event-stream")
             admission.events.yield(finished(.failed("Later.")))

@@ -4,6 +4,7 @@ import Foundation
 import HTTPCodec
 import HTTPTypes
 import InferenceTypes
+import Telemetry
 import Tokenization
 
 /// An engine that plays what a test wrote, and a service before it whose clock and randomness stand still.
@@ -80,18 +81,23 @@ func service(
     readiness: ServedModel.Readiness = .ready, statistics: EngineStatistics = EngineStatistics(),
     maxQueueTime: Duration? = .seconds(60), queueFullRetry: Int? = nil,
     pause: @escaping @Sendable (Duration) async throws -> Void = { _ in throw CancellationError() },
+    metrics: MetricRegistry? = nil, uptime: @escaping @Sendable () -> Duration = { .zero },
+    reportOther: @escaping @Sendable (RequestRecord) -> Void = { _ in },
     report: @escaping @Sendable (CompletionRecord) -> Void = { _ in }
 ) -> CompletionsService {
     let random = Counter()
+    var environment = ServiceEnvironment(
+        now: { 1_767_225_601 },
+        random: { UInt64(random.next() + 1) << 12 },
+        pause: pause, uptime: uptime, report: report)
+    environment.reportOther = reportOther
+    environment.metrics = metrics
     return CompletionsService(
         model: model(
             engine, tokenizer: tokenizer, contextCount: contextCount, capacity: capacity, readiness: readiness,
             statistics: statistics, maxQueueTime: maxQueueTime, queueFullRetry: queueFullRetry),
         configuration: ServiceConfiguration(build: "test", unknownFields: unknownFields),
-        environment: ServiceEnvironment(
-            now: { 1_767_225_601 },
-            random: { UInt64(random.next() + 1) << 12 },
-            pause: pause, report: report))
+        environment: environment)
 }
 
 func model(

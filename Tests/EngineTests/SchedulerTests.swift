@@ -108,7 +108,7 @@ struct SchedulerTests {
         let grown = plan.parts.map { SchedulerBench.grow($0, plan, reason: nil) }
         let publications = bench.scheduler.commit(plan, [grown[0], .failed("no"), grown[2]])
         #expect(publications.map(\.group.id.number) == [0, 0, 1, 1, 2, 2])
-        #expect([0, 2, 4].allSatisfy { publications[$0].event == .started })
+        #expect([0, 2, 4].allSatisfy { publications[$0].event == .started(waited: .zero) })
         #expect(publications[3].event == .finished(FinishedChoice(choice: 0, reason: .failed("no"))))
         #expect(bench.scheduler.running.map(\.id.number) == [0, 2])
         #expect(bench.scheduler.pool.freeCount == 14)

@@ -5,6 +5,7 @@ import Foundation
 import HTTPCodec
 import HTTPTypes
 import Logging
+import Telemetry
 import TestSupport
 import Tokenization
 
@@ -16,12 +17,14 @@ struct StoryServer {
     let engine: GenerationEngine
     let service: CompletionsService
 
-    init(_ arguments: [String] = []) async throws {
+    init(_ arguments: [String] = [], metrics: MetricRegistry? = nil) async throws {
         model = try LoadedModel(try ModelOptions.parse(arguments))
         engine = try await model.startEngine(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        var environment = ServiceEnvironment.system { _ in }
+        environment.metrics = metrics
         service = CompletionsService(
             model: ServedModel(model, engine), configuration: ServiceConfiguration(build: "test"),
-            environment: .system { _ in })
+            environment: environment)
     }
 
     func respond(_ fields: [String: Any]) async throws -> ServerResponse {

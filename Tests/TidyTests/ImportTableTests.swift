@@ -27,11 +27,11 @@ struct ImportTableTests {
 
     private static let packages: [String: Set<String>] = [
         "needletail": ["ArgumentParser", "HTTPTypes", "ServiceLifecycle", "UnixSignals", "Logging"],
-        "CompletionsAPI": ["HTTPTypes"],
+        "CompletionsAPI": ["HTTPTypes", "CoreMetrics"],
         "HTTPTransport": ["HTTPTypes", "Logging", "ServiceLifecycle"],
         "HTTPCodec": ["HTTPTypes"],
         "Engine": ["DequeModule", "Logging"],
-        "Telemetry": ["Logging"],
+        "Telemetry": ["Logging", "CoreMetrics"],
     ]
 
     private static let system: Set<String> = ["Foundation", "FoundationEssentials", "Dispatch", "Glibc", "Musl"]
