@@ -30,9 +30,9 @@ package struct FinishCounts: Sendable, Equatable {
 
     package var total: Int { counts.values.reduce(0, +) }
 
-    /// For a log line: `length=1 stop=3`.
+    /// For a log line: `stop:3,length:1`.
     package var text: String {
-        Reason.allCases.filter { self[$0] > 0 }.map { "\($0.rawValue)=\(self[$0])" }.joined(separator: " ")
+        Reason.allCases.filter { self[$0] > 0 }.map { "\($0.rawValue):\(self[$0])" }.joined(separator: ",")
     }
 
     mutating func add(_ reason: Reason, count: Int = 1) { counts[reason, default: 0] += count }

@@ -181,7 +181,7 @@ struct RequestTimeTests {
         #expect(found.first?.decodeTime == .seconds(1))
         #expect(found.first?.elapsed == .seconds(6))
         #expect(found.first?.cachedTokenCount == 1)
-        #expect(found.first?.finishes.text == "stop=1")
+        #expect(found.first?.finishes.text == "stop:1")
         #expect(found.first?.status == 200)
         #expect(found.first?.requestID == "mine")
         #expect(found.first?.traceID == "4bf92f3577b34da6a3ce929d0e0e4736")
