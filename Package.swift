@@ -43,7 +43,8 @@ let package = Package(
         .executableTarget(
             name: "needletail",
             dependencies: [
-                "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels", "CKernels",
+                "CompletionsAPI", "Tenancy", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels",
+                "CKernels",
                 "Sampling", "Quantization",
                 "Tokenization", "Checkpoints", "InferenceTypes", "Telemetry", "StoryModel", argumentParser, httpTypes,
                 lifecycle,
@@ -52,11 +53,12 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "CompletionsAPI",
-            dependencies: ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", httpTypes],
+            dependencies: ["HTTPCodec", "Tenancy", "Engine", "Tokenization", "InferenceTypes", httpTypes],
             swiftSettings: strict),
         .target(
             name: "HTTPTransport", dependencies: ["HTTPCodec", "COpenSSL", httpTypes, logging, lifecycle],
             swiftSettings: strict),
+        .target(name: "Tenancy", dependencies: ["COpenSSL"], swiftSettings: strict),
         .target(name: "HTTPCodec", dependencies: ["CZlib", httpTypes], swiftSettings: optimised),
         .target(
             name: "Engine",
@@ -114,6 +116,7 @@ let package = Package(
                 logging,
             ],
             swiftSettings: strict),
+        .testTarget(name: "TenancyTests", dependencies: ["Tenancy", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "HTTPCodecTests", dependencies: ["HTTPCodec", "TestSupport", httpTypes],
             swiftSettings: strict),
@@ -126,14 +129,15 @@ let package = Package(
         .testTarget(
             name: "CompletionsAPITests",
             dependencies: [
-                "CompletionsAPI", "HTTPCodec", "Engine", "Sampling", "Tokenization", "Checkpoints", "InferenceTypes",
-                "TestSupport", httpTypes,
+                "CompletionsAPI", "Tenancy", "HTTPCodec", "Engine", "Sampling", "Tokenization", "Checkpoints",
+                "InferenceTypes", "TestSupport", httpTypes,
             ],
             swiftSettings: strict),
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "needletail", "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels",
+                "needletail", "CompletionsAPI", "Tenancy", "HTTPTransport", "HTTPCodec", "Engine", "Transformer",
+                "Kernels",
                 "CKernels",
                 "Sampling", "Quantization", "Tokenization", "Checkpoints", "InferenceTypes", "TestSupport",
                 argumentParser, httpTypes,

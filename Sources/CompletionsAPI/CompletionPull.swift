@@ -1,5 +1,6 @@
 import Engine
 import HTTPCodec
+import Tenancy
 
 /// Pulls a streamed answer, one piece for each call. An actor, because the body of a response may be read from any task.
 actor CompletionPull {
@@ -7,6 +8,7 @@ actor CompletionPull {
     private var stream: CompletionStream
     private let keeper: RecordKeeper
     private let live: LiveCompletions.Entry
+    private let ticket: Ticket?
     /// Nothing was said since the clock's last tick.
     private var isSilent = true
     /// Said before the body was asked for.
@@ -14,11 +16,12 @@ actor CompletionPull {
 
     init(
         _ merger: EventMerger, _ stream: CompletionStream, _ record: CompletionRecord, _ live: LiveCompletions.Entry,
-        _ environment: ServiceEnvironment
+        _ ticket: Ticket?, _ environment: ServiceEnvironment
     ) {
         self.merger = merger
         self.stream = stream
         self.live = live
+        self.ticket = ticket
         keeper = RecordKeeper(record, environment)
     }
 
@@ -62,6 +65,9 @@ actor CompletionPull {
         if stream.isFinished {
             merger.stop()
             await live.end()
+            // A failure of ours costs nothing; a hang-up looks like one.
+            let isFailure = stream.failure != nil && !Task.isCancelled
+            await ticket?.end(used: isFailure ? 0 : stream.usage.tokenCount)
         }
         return bytes
     }

@@ -14,6 +14,8 @@ package struct CompletionRecord: Sendable, Equatable {
 
     /// The completion's id, as the client got it.
     package var id: String
+    /// The name of the key that it was asked with.
+    package var key: String?
     /// The request's `user`, as sent.
     package var user: [UInt8]?
     package var isStreamed: Bool

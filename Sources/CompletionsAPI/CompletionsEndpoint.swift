@@ -2,19 +2,30 @@ import Engine
 import HTTPCodec
 import HTTPTypes
 import InferenceTypes
+import Tenancy
 
 /// `POST /v1/completions`.
 extension CompletionsService {
-    func completions(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
+    func completions(_ request: ServerRequest, _ key: APIKey?) async throws(APIError) -> ServerResponse {
         if let outage = model.outage { throw outage }
         // Said before a long prompt is read in vain.
         if let retryAfter = model.queueFullRetry() { throw .queueFull(retryAfter: retryAfter) }
-        let call = try CompletionCall(
+        let ticket = try await ticket(for: key)
+        do throws(APIError) { return try await completions(request, ticket) } catch {
+            // An error costs no tokens; who hangs up pays for what he reserved.
+            await ticket?.end(used: Task.isCancelled ? nil : 0)
+            throw error
+        }
+    }
+
+    private func completions(_ request: ServerRequest, _ ticket: Ticket?) async throws(APIError) -> ServerResponse {
+        var call = try CompletionCall(
             try CompletionRequest.members(of: jsonBody(of: request)), model: model,
             unknownFields: configuration.unknownFields, random: environment.random)
         let name = call.requestID.map { String(decoding: $0, as: UTF8.self) }
         do throws(APIError) {
-            var response = try await answer(call)
+            if let ticket { try await hold(&call, to: ticket) }
+            var response = try await answer(call, ticket)
             response.head.headerFields[.ignoredParameters] = ignoredParametersField(call.unknownFields)
             response.head.headerFields[.requestID] = name
             return response
@@ -36,24 +47,26 @@ extension CompletionsService {
         return request.body
     }
 
-    private func answer(_ call: CompletionCall) async throws(APIError) -> ServerResponse {
+    private func answer(_ call: CompletionCall, _ ticket: Ticket?) async throws(APIError) -> ServerResponse {
         let document = CompletionDocument(
             id: Identifiers.completion(sent: call.requestID, environment.random), created: environment.now(),
             model: model.name, fingerprint: fingerprint)
-        guard let entry = await live.reserve(Array(document.id.utf8)) else {
+        guard let entry = await live.reserve(Array(document.id.utf8), owner: ticket?.key.name) else {
             throw .invalid(
                 "'request_id' must not be that of a completion that is running.", parameter: "request_id")
         }
         do throws(APIError) {
             let generations = try admit(call)
             await entry.attach(generations.map(\.cancel))
-            let record = CompletionRecord(id: document.id, call)
+            var record = CompletionRecord(id: document.id, call)
+            record.key = ticket?.key.name
             switch call.delivery {
             case .stream(let report):
                 return try await streamed(
-                    generations, CompletionStream(call, report: report, document: document), record, entry)
+                    generations, CompletionStream(call, report: report, document: document), record, entry, ticket)
             case .whole:
-                let response = try await whole(generations, CompletionAnswer(call, document: document), record)
+                let response = try await whole(
+                    generations, CompletionAnswer(call, document: document), record, ticket)
                 await entry.end()
                 return response
             }
@@ -71,7 +84,7 @@ extension CompletionsService {
     }
 
     private func whole(
-        _ generations: [Generation], _ answer: CompletionAnswer, _ record: CompletionRecord
+        _ generations: [Generation], _ answer: CompletionAnswer, _ record: CompletionRecord, _ ticket: Ticket?
     ) async throws(APIError) -> ServerResponse {
         var answer = answer
         let keeper = RecordKeeper(record, environment)
@@ -89,18 +102,19 @@ extension CompletionsService {
             keeper.take(answer.progress, isFinished: answer.isFinished)
         }
         keeper.take(answer.usage, isFinished: true)
+        await ticket?.end(used: answer.progress.tokenCount)
         return .json(answer.encoded)
     }
 
     /// The head waits until the request starts, so that one which ends in the queue has its own status.
     private func streamed(
         _ generations: [Generation], _ stream: CompletionStream, _ record: CompletionRecord,
-        _ entry: LiveCompletions.Entry
+        _ entry: LiveCompletions.Entry, _ ticket: Ticket?
     ) async throws(APIError) -> ServerResponse {
         let pause = environment.pause
         let interval = configuration.pingInterval
         let merger = EventMerger(generations.map(\.events)) { try await pause(interval) }
-        let pull = CompletionPull(merger, stream, record, entry, environment)
+        let pull = CompletionPull(merger, stream, record, entry, ticket, environment)
         try await pull.open(opensWaiting: model.maxQueueTime == nil)
         var response = ServerSentEvents.response(
             AsyncStream(unfolding: { await pull.next() }, onCancel: { merger.stop() }))

@@ -2,6 +2,7 @@ import Engine
 package import HTTPCodec
 import HTTPTypes
 import InferenceTypes
+package import Tenancy
 
 /// The OpenAI dialect over one model: a request in, a response out, no socket in sight.
 package struct CompletionsService: Sendable {
@@ -9,10 +10,16 @@ package struct CompletionsService: Sendable {
     let configuration: ServiceConfiguration
     let environment: ServiceEnvironment
     let fingerprint: String
+    /// Who may ask, and how much; nil lets everybody in.
+    let tenants: Tenants?
     /// The completions that run.
     let live = LiveCompletions()
 
-    package init(model: ServedModel, configuration: ServiceConfiguration, environment: ServiceEnvironment) {
+    package init(
+        model: ServedModel, configuration: ServiceConfiguration, environment: ServiceEnvironment,
+        tenants: Tenants? = nil
+    ) {
+        self.tenants = tenants
         self.model = model
         self.configuration = configuration
         self.environment = environment
@@ -29,9 +36,16 @@ package struct CompletionsService: Sendable {
     }
 
     private func answer(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
-        switch try Router.route(method: request.head.method.rawValue, path: request.path) {
-        case .completions: return try await completions(request)
-        case .cancel(let id): return try await cancelled(id)
+        let routed = Result { () throws(APIError) in
+            try Router.route(method: request.head.method.rawValue, path: request.path)
+        }
+        // Before the path is judged: without a key nobody learns what there is.
+        let key = try await holder(asking: request, for: routed)
+        let route = try routed.get()
+        if route.isCounted, let key { try await count(key) }
+        switch route {
+        case .completions: return try await completions(request, key)
+        case .cancel(let id): return try await cancelled(id, by: key)
         case .tokenize: return try tokenized(request)
         case .detokenize: return try detokenized(request)
         case .tokenizerInfo: return tokenizerInformation

@@ -22,6 +22,27 @@ enum Route: Equatable {
     }
 }
 
+/// Who may ask for a route, where there are keys.
+enum Access {
+    case anybody
+    case holderOfAKey
+    case administrator
+}
+
+extension Route {
+    /// Whatever is not listed as open needs a key, paths that are not there included.
+    var access: Access {
+        switch self {
+        case .live, .ready: .anybody
+        case .completions, .cancel, .models, .model, .tokenize, .detokenize, .tokenizerInfo, .version, .load:
+            .holderOfAKey
+        }
+    }
+
+    /// Counts as a request of its key, once; completions count themselves.
+    var isCounted: Bool { self == .tokenize || self == .detokenize }
+}
+
 /// Paths and methods to routes, on bytes. Nothing is normalised: a path has one spelling, apart from percent escapes
 /// of its characters, so no second spelling can slip past a check.
 enum Router {

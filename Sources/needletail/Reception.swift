@@ -3,6 +3,7 @@ import Engine
 import HTTPCodec
 import Logging
 import ServiceLifecycle
+import Tenancy
 import Tokenization
 
 /// Who answers: nobody but "loading" at first, the model's service once it is there.
@@ -11,8 +12,10 @@ actor Reception {
     private let loading: LoadingService
     private var service: CompletionsService?
     private var engine: GenerationEngine?
+    private let tenants: Tenants?
 
-    init(_ logger: Logger) {
+    init(_ logger: Logger, _ tenants: Tenants?) {
+        self.tenants = tenants
         environment = .system { logger.info("completion", metadata: $0.metadata) }
         loading = LoadingService(environment: environment)
     }
@@ -20,7 +23,8 @@ actor Reception {
     func open(_ model: LoadedModel, _ engine: GenerationEngine, _ settings: ServiceConfiguration) {
         self.engine = engine
         service = CompletionsService(
-            model: ServedModel(model, engine), configuration: settings, environment: environment)
+            model: ServedModel(model, engine), configuration: settings, environment: environment,
+            tenants: tenants)
     }
 
     nonisolated func respond(to request: ServerRequest) async -> ServerResponse {
@@ -53,6 +57,7 @@ extension CompletionRecord {
             "prompt_tokens": "\(promptTokenCount)", "completion_tokens": "\(completionTokenCount)",
             "seconds": "\(elapsed / .seconds(1))",
         ]
+        if let key { metadata["key"] = "\(key)" }
         if let user { metadata["user"] = "\(String(decoding: user.prefix(Self.userByteLimit), as: UTF8.self))" }
         return metadata
     }
