@@ -36,12 +36,9 @@ package struct CompletionsService: Sendable {
     }
 
     private func answer(_ request: ServerRequest) async throws(APIError) -> ServerResponse {
-        let routed = Result { () throws(APIError) in
-            try Router.route(method: request.head.method.rawValue, path: request.path)
-        }
         // Before the path is judged: without a key nobody learns what there is.
-        let key = try await holder(asking: request, for: routed)
-        let route = try routed.get()
+        let key = try await holder(asking: request)
+        let route = try Router.route(method: request.head.method.rawValue, path: request.path)
         if route.isCounted, let key { try await count(key) }
         switch route {
         case .completions: return try await completions(request, key)

@@ -7,12 +7,9 @@ import Tenancy
 extension CompletionsService {
     /// - Returns: nil where nobody needs a key for this.
     /// - Throws: 401 without a key that holds, 403 with one that may not.
-    func holder(
-        asking request: ServerRequest, for routed: Result<Route, APIError>
-    ) async throws(APIError) -> APIKey? {
+    func holder(asking request: ServerRequest) async throws(APIError) -> APIKey? {
         guard let tenants else { return nil }
-        var access = Access.holderOfAKey
-        if case .success(let route) = routed { access = route.access }
+        let access = Router.access(to: request.path)
         guard access != .anybody else { return nil }
         guard let credentials = BearerCredentials(request.head.headerFields) else { throw .keyMissing }
         guard let key = await tenants.holder(of: credentials.key) else { throw .keyUnknown }

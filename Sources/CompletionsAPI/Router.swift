@@ -58,6 +58,12 @@ enum Router {
         return route
     }
 
+    /// Who may ask for what is at a path, by whatever method. What is not there needs a key, too.
+    static func access(to path: [UInt8]) -> Access {
+        guard let segments = segments(of: path), let route = route(to: segments) else { return .holderOfAKey }
+        return route.access
+    }
+
     private static let fixed: [(path: [String], route: Route)] = [
         (["v1", "completions"], .completions), (["v1", "models"], .models), (["tokenize"], .tokenize),
         (["detokenize"], .detokenize), (["tokenizer_info"], .tokenizerInfo), (["version"], .version),
