@@ -123,6 +123,11 @@ check("more than a minute's tokens", status == 400 and json.loads(body)["error"]
 used = [ask(port, meter, {"prompt": "Once", "max_tokens": 250, "ignore_eos": True})[0] for _ in range(3)]
 check("tokens a minute", used == [200, 200, 429], used)
 
+# What one key computed is not there for another.
+long = {"prompt": "Once upon a time there was a little dog. " * 12, "max_tokens": 1}
+cached = [json.loads(ask(port, key, long)[2])["usage"]["prompt_tokens_details"]["cached_tokens"] for key in (alice, ops, alice)]
+check("prefixes of other keys", cached[:2] == [0, 0] and cached[2] > 0, cached)
+
 # Requests at once: a stream holds its place until it is hung up on.
 write(alice_line, bob_line.replace("requests-per-minute=5", "requests-per-minute=1000").replace("max-tokens=50", ""),
       ops_line)
