@@ -45,7 +45,8 @@ let package = Package(
         .executableTarget(
             name: "needletail",
             dependencies: [
-                "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels", "CKernels",
+                "CompletionsAPI", "Tenancy", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels",
+                "CKernels",
                 "Sampling", "Quantization",
                 "Tokenization", "Checkpoints", "InferenceTypes", "Telemetry", "StoryModel", argumentParser, httpTypes,
                 lifecycle,
@@ -54,11 +55,14 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "CompletionsAPI",
-            dependencies: ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", "Telemetry", httpTypes, metrics],
+            dependencies: [
+                "HTTPCodec", "Tenancy", "Engine", "Tokenization", "InferenceTypes", "Telemetry", httpTypes, metrics,
+            ],
             swiftSettings: strict),
         .target(
             name: "HTTPTransport", dependencies: ["HTTPCodec", "COpenSSL", httpTypes, logging, lifecycle],
             swiftSettings: strict),
+        .target(name: "Tenancy", dependencies: ["COpenSSL"], swiftSettings: strict),
         .target(name: "HTTPCodec", dependencies: ["CZlib", httpTypes], swiftSettings: optimised),
         .target(
             name: "Engine",
@@ -116,6 +120,7 @@ let package = Package(
                 logging,
             ],
             swiftSettings: strict),
+        .testTarget(name: "TenancyTests", dependencies: ["Tenancy", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "HTTPCodecTests", dependencies: ["HTTPCodec", "TestSupport", httpTypes],
             swiftSettings: strict),
@@ -128,14 +133,15 @@ let package = Package(
         .testTarget(
             name: "CompletionsAPITests",
             dependencies: [
-                "CompletionsAPI", "HTTPCodec", "Engine", "Sampling", "Tokenization", "Checkpoints", "InferenceTypes",
-                "Telemetry", "TestSupport", httpTypes,
+                "CompletionsAPI", "Tenancy", "HTTPCodec", "Engine", "Sampling", "Tokenization", "Checkpoints",
+                "InferenceTypes", "Telemetry", "TestSupport", httpTypes,
             ],
             swiftSettings: strict),
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "needletail", "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Kernels",
+                "needletail", "CompletionsAPI", "Tenancy", "HTTPTransport", "HTTPCodec", "Engine", "Transformer",
+                "Kernels",
                 "CKernels",
                 "Sampling", "Quantization", "Tokenization", "Checkpoints", "InferenceTypes", "Telemetry", "TestSupport",
                 argumentParser, httpTypes,

@@ -9,6 +9,9 @@ package struct APIError: Error, Sendable, Equatable {
     enum Kind: String, Sendable {
         case invalidRequest = "invalid_request_error"
         case server = "server_error"
+        case authentication = "authentication_error"
+        case permission = "permission_error"
+        case rateLimit = "rate_limit_error"
     }
 
     enum Code: String, Sendable {
@@ -17,6 +20,8 @@ package struct APIError: Error, Sendable, Equatable {
         case serverOverloaded = "server_overloaded"
         case serverShuttingDown = "server_shutting_down"
         case modelLoading = "model_loading"
+        case invalidAPIKey = "invalid_api_key"
+        case rateLimitExceeded = "rate_limit_exceeded"
     }
 
     var status: HTTPResponse.Status

@@ -118,6 +118,9 @@ package struct Usage: Sendable, Equatable {
     /// Everything that the engine generated: of choices that `best_of` drops and of beams that lost, too, and equal
     /// choices once.
     package var generatedCount = 0
+
+    /// What it counts as against a limit: `generatedCount` is known of choices that ended.
+    var tokenCount: Int { promptCount + max(generatedCount, completionCount) }
 }
 
 extension CompletionCall {

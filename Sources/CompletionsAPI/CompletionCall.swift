@@ -40,6 +40,8 @@ package struct CompletionCall: Sendable {
     /// The client's own name for the completion.
     package var requestID: [UInt8]?
     var user: [UInt8]?
+    /// `priority` was sent.
+    var saysPriority: Bool
     /// Names of fields that nobody knows.
     package var unknownFields: [[UInt8]]
     /// The field to blame for too many sequences.
@@ -83,6 +85,7 @@ package struct CompletionCall: Sendable {
         format = AnswerFormat(sent, model: model)
         requestID = sent.requestID
         user = sent.user
+        saysPriority = sent.priority != nil
         self.unknownFields = sent.unknownFields
         let template = GenerationRequest(
             promptTokens: [], mode: decoding.mode, stop: try Self.stopConditions(sent, maxTokens, model),

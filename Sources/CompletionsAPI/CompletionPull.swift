@@ -1,5 +1,6 @@
 import Engine
 import HTTPCodec
+import Tenancy
 
 /// Pulls a streamed answer, one piece for each call. An actor, because the body of a response may be read from any task.
 actor CompletionPull {
@@ -7,6 +8,7 @@ actor CompletionPull {
     private var stream: CompletionStream
     private let keeper: RecordKeeper
     private let live: LiveCompletions.Entry
+    private let ticket: Ticket?
     /// Nothing was said since the clock's last tick.
     private var isSilent = true
     /// The status was said.
@@ -20,6 +22,7 @@ actor CompletionPull {
         self.merger = merger
         self.stream = stream
         self.live = live
+        ticket = start.ticket
         keeper = RecordKeeper(start)
     }
 
@@ -67,6 +70,9 @@ actor CompletionPull {
         if stream.isFinished {
             merger.stop()
             await live.end()
+            // A failure of ours costs nothing; a hang-up looks like one.
+            let isFailure = stream.failure != nil && !Task.isCancelled
+            await ticket?.end(used: isFailure ? 0 : stream.usage.tokenCount)
         }
         return bytes
     }

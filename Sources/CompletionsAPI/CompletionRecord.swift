@@ -1,6 +1,7 @@
 import Engine
 import InferenceTypes
 import Telemetry
+import Tenancy
 
 /// What is known of a completion when it is over: the one log line of a request and its metrics are made of it. Nothing in
 /// it is of the prompt or of the answer's text.
@@ -21,6 +22,8 @@ package struct CompletionRecord: Sendable, Equatable {
     package var requestID: String
     package var traceID: String
     package var model: String
+    /// The name of the key that it was asked with.
+    package var key: String?
     /// The request's `user`, as sent.
     package var user: [UInt8]?
     package var isStreamed: Bool
@@ -56,6 +59,7 @@ package struct CompletionRecord: Sendable, Equatable {
         requestID = context.requestID(inBody: call.requestID.map { String(decoding: $0, as: UTF8.self) })
         traceID = context.trace.traceID
         self.model = model
+        key = context.key?.name
         user = call.user
         isStreamed = call.delivery != .whole
         choiceCount = call.prompts.count * call.choiceCount

@@ -2,6 +2,7 @@ import Engine
 import HTTPCodec
 import HTTPTypes
 import InferenceTypes
+import Tenancy
 
 /// `POST /v1/completions`.
 extension CompletionsService {
@@ -9,12 +10,24 @@ extension CompletionsService {
         if let outage = model.outage { throw outage }
         // Said before a long prompt is read in vain.
         if let retryAfter = model.queueFullRetry() { throw .queueFull(retryAfter: retryAfter) }
-        let call = try CompletionCall(
+        let ticket = try await ticket(for: context.key)
+        do throws(APIError) { return try await completions(request, context, ticket) } catch {
+            // An error costs no tokens; who hangs up pays for what he reserved.
+            await ticket?.end(used: Task.isCancelled ? nil : 0)
+            throw error
+        }
+    }
+
+    private func completions(
+        _ request: ServerRequest, _ context: RequestContext, _ ticket: Ticket?
+    ) async throws(APIError) -> ServerResponse {
+        var call = try CompletionCall(
             try CompletionRequest.members(of: jsonBody(of: request)), model: model,
             unknownFields: configuration.unknownFields, random: environment.random)
         let name = call.requestID.map { String(decoding: $0, as: UTF8.self) }
         do throws(APIError) {
-            var response = try await answer(call, context)
+            if let ticket { try await hold(&call, to: ticket) }
+            var response = try await answer(call, context, ticket)
             response.head.headerFields[.ignoredParameters] = ignoredParametersField(call.unknownFields)
             response.head.headerFields[.requestID] = name
             return response
@@ -37,12 +50,12 @@ extension CompletionsService {
     }
 
     private func answer(
-        _ call: CompletionCall, _ context: RequestContext
+        _ call: CompletionCall, _ context: RequestContext, _ ticket: Ticket?
     ) async throws(APIError) -> ServerResponse {
         let document = CompletionDocument(
             id: Identifiers.completion(sent: call.requestID, environment.random), created: environment.now(),
             model: model.name, fingerprint: fingerprint)
-        guard let entry = await live.reserve(Array(document.id.utf8)) else {
+        guard let entry = await live.reserve(Array(document.id.utf8), owner: ticket?.key.name) else {
             throw .invalid(
                 "'request_id' must not be that of a completion that is running.", parameter: "request_id")
         }
@@ -51,7 +64,8 @@ extension CompletionsService {
             await entry.attach(generations.map(\.cancel))
             let start = RecordKeeper.Start(
                 record: CompletionRecord(id: document.id, call, model: model.name, context), call: call,
-                environment: environment, metrics: metrics, arrival: context.arrival, admission: environment.uptime())
+                environment: environment, metrics: metrics, ticket: ticket, arrival: context.arrival,
+                admission: environment.uptime())
             return try await deliver(generations, document, start, entry)
         } catch {
             await entry.end()
@@ -109,6 +123,7 @@ extension CompletionsService {
         }
         keeper.take(answer.usage, isFinished: true)
         keeper.take(answer.reasons)
+        await start.ticket?.end(used: answer.progress.tokenCount)
         return .json(answer.encoded)
     }
 

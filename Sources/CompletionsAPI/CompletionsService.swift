@@ -3,6 +3,7 @@ package import HTTPCodec
 import HTTPTypes
 import InferenceTypes
 import Telemetry
+package import Tenancy
 
 /// The OpenAI dialect over one model: a request in, a response out, no socket in sight.
 package struct CompletionsService: Sendable {
@@ -10,11 +11,17 @@ package struct CompletionsService: Sendable {
     let configuration: ServiceConfiguration
     let environment: ServiceEnvironment
     let fingerprint: String
+    /// Who may ask, and how much; nil lets everybody in.
+    let tenants: Tenants?
     /// The completions that run.
     let live = LiveCompletions()
     let metrics: ServiceMetrics?
 
-    package init(model: ServedModel, configuration: ServiceConfiguration, environment: ServiceEnvironment) {
+    package init(
+        model: ServedModel, configuration: ServiceConfiguration, environment: ServiceEnvironment,
+        tenants: Tenants? = nil
+    ) {
+        self.tenants = tenants
         self.model = model
         self.configuration = configuration
         self.environment = environment
@@ -26,13 +33,16 @@ package struct CompletionsService: Sendable {
     ///
     /// A HEAD is answered as its GET would be; the transport leaves the body away and keeps its length.
     package func respond(to request: ServerRequest) async -> ServerResponse {
-        let context = RequestContext(request, environment)
+        var context = RequestContext(request, environment)
         var route: Route?
         var isRecorded = false
         let response: ServerResponse
         do throws(APIError) {
+            // Before the path is judged: without a key nobody learns what there is.
+            context.key = try await holder(asking: request)
             let found = try Router.route(method: request.head.method.rawValue, path: request.path)
             route = found
+            if found.isCounted, let key = context.key { try await count(key) }
             response = try await answer(request, found, context)
             isRecorded = found == .completions
         } catch {
@@ -75,7 +85,7 @@ package struct CompletionsService: Sendable {
     ) async throws(APIError) -> ServerResponse {
         switch route {
         case .completions: return try await completions(request, context)
-        case .cancel(let id): return try await cancelled(id)
+        case .cancel(let id): return try await cancelled(id, by: context.key)
         case .tokenize: return try tokenized(request)
         case .detokenize: return try detokenized(request)
         case .tokenizerInfo: return tokenizerInformation

@@ -1,6 +1,7 @@
 import Engine
 import HTTPTypes
 import InferenceTypes
+import Tenancy
 
 /// Keeps a record while its completion lives, and reports it once, when the keeper goes: with the answer, with the error,
 /// or with the client.
@@ -11,6 +12,8 @@ final class RecordKeeper {
         var call: CompletionCall
         var environment: ServiceEnvironment
         var metrics: ServiceMetrics?
+        /// Nil where there are no keys.
+        var ticket: Ticket?
         /// By the environment's `uptime`.
         var arrival: Duration
         var admission: Duration

@@ -1,6 +1,7 @@
 import HTTPCodec
 import HTTPTypes
 import Telemetry
+import Tenancy
 
 /// What is known of a request before its body is read: for its answer's header fields, its log line and its metrics.
 struct RequestContext: Sendable {
@@ -9,6 +10,8 @@ struct RequestContext: Sendable {
     let trace: TraceContext
     /// Its method, as a metric's label: what a client makes up is one word.
     let method: String
+    /// Whose request it is; nil until that is known, and where there are no keys.
+    var key: APIKey?
     private let sentID: String?
     private let freshID: String
 

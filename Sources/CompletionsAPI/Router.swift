@@ -43,6 +43,29 @@ extension Route {
     }
 }
 
+/// Who may ask for a route, where there are keys.
+enum Access {
+    case anybody
+    case holderOfAKey
+    case administrator
+}
+
+extension Route {
+    /// Whatever is not listed as open needs a key, paths that are not there included.
+    var access: Access {
+        switch self {
+        case .live, .ready: .anybody
+        case .completions, .cancel, .models, .model, .tokenize, .detokenize, .tokenizerInfo, .version, .load:
+            .holderOfAKey
+        // It tells of everybody's requests.
+        case .metrics: .administrator
+        }
+    }
+
+    /// Counts as a request of its key, once; completions count themselves.
+    var isCounted: Bool { self == .tokenize || self == .detokenize }
+}
+
 /// Paths and methods to routes, on bytes. Nothing is normalised: a path has one spelling, apart from percent escapes
 /// of its characters, so no second spelling can slip past a check.
 enum Router {
@@ -56,6 +79,12 @@ enum Router {
             throw .methodNotAllowed(route.methods.joined(separator: ", "))
         }
         return route
+    }
+
+    /// Who may ask for what is at a path, by whatever method. What is not there needs a key, too.
+    static func access(to path: [UInt8]) -> Access {
+        guard let segments = segments(of: path), let route = route(to: segments) else { return .holderOfAKey }
+        return route.access
     }
 
     private static let fixed: [(path: [String], route: Route)] = [

@@ -2,6 +2,7 @@ import Engine
 import HTTPCodec
 import HTTPTypes
 import InferenceTypes
+import Tenancy
 
 /// What is around the completions: the tokeniser, the server's state, cancelling by id.
 extension CompletionsService {
@@ -28,9 +29,9 @@ extension CompletionsService {
 
     /// `POST /v1/completions/{id}/cancel`.
     ///
-    /// - Throws: 404 where none with this id runs; it may have ended just now.
-    func cancelled(_ id: [UInt8]) async throws(APIError) -> ServerResponse {
-        guard await live.cancel(id) else {
+    /// - Throws: 404 where none with this id runs; it may have ended just now, or be another key's.
+    func cancelled(_ id: [UInt8], by key: APIKey?) async throws(APIError) -> ServerResponse {
+        guard await live.cancel(id, owner: key?.name, orAnybodys: key?.isAdmin == true) else {
             throw APIError(.notFound, .invalidRequest, "No completion `\(excerpt(id))` is running.")
         }
         return .json(

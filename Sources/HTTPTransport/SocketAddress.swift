@@ -40,6 +40,18 @@ enum SocketAddress {
         }
     }
 
+    /// Nobody but this machine reaches it.
+    fileprivate var isLoopback: Bool {
+        switch self {
+        case .ipv4(let address): return UInt32(bigEndian: address.s_addr) >> 24 == 127
+        case .ipv6(let address):
+            let bytes = withUnsafeBytes(of: address) { Array($0) }
+            let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
+            return bytes == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+                || bytes.starts(with: mapped) && bytes[12] == 127
+        }
+    }
+
     private var family: Int32 {
         switch self {
         case .ipv4: AF_INET
@@ -85,6 +97,11 @@ enum SocketAddress {
             }
         }
     }
+}
+
+extension ListenerConfiguration {
+    /// Whether only this machine reaches what listens there. An address that cannot be read is taken for a remote one.
+    package var isLoopback: Bool { host == "localhost" || SocketAddress(host)?.isLoopback == true }
 }
 
 struct ListenOptions {

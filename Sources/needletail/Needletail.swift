@@ -11,6 +11,7 @@ struct Needletail: AsyncParsableCommand {
         version: Build.version,
         subcommands: [
             ServeCommand.self, GenerateCommand.self, QuantizeCommand.self, BenchCommand.self, InspectCommand.self,
+            KeyCommand.self,
         ])
 
     static func main() async {

@@ -4,6 +4,7 @@ import HTTPCodec
 import Logging
 import ServiceLifecycle
 import Telemetry
+import Tenancy
 import Tokenization
 
 /// Who answers: nobody but "loading" at first, the model's service once it is there.
@@ -12,9 +13,11 @@ actor Reception {
     private let loading: LoadingService
     private var service: CompletionsService?
     private var engine: GenerationEngine?
+    private let tenants: Tenants?
 
     /// - Parameter metrics: nil counts nothing.
-    init(_ logger: Logger, metrics: MetricRegistry?) {
+    init(_ logger: Logger, metrics: MetricRegistry?, tenants: Tenants?) {
+        self.tenants = tenants
         var environment = ServiceEnvironment.system { logger.info("completion", metadata: $0.metadata) }
         environment.reportOther = { record in
             logger.log(level: record.level, "request", metadata: record.metadata)
@@ -27,7 +30,8 @@ actor Reception {
     func open(_ model: LoadedModel, _ engine: GenerationEngine, _ settings: ServiceConfiguration) {
         self.engine = engine
         service = CompletionsService(
-            model: ServedModel(model, engine), configuration: settings, environment: environment)
+            model: ServedModel(model, engine), configuration: settings, environment: environment,
+            tenants: tenants)
     }
 
     nonisolated func respond(to request: ServerRequest) async -> ServerResponse {

@@ -14,6 +14,7 @@ extension CompletionRecord {
         metadata["queue_ms"] = queueTime.map { "\(Self.milliseconds($0))" }
         metadata["prompt_ms"] = promptTime.map { "\(Self.milliseconds($0))" }
         metadata["decode_ms"] = decodeTime.map { "\(Self.milliseconds($0))" }
+        if let key { metadata["key"] = "\(key)" }
         if let user { metadata["user"] = "\(String(decoding: user.prefix(Self.userByteLimit), as: UTF8.self))" }
         return metadata
     }

@@ -18,6 +18,7 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var modelOptions: ModelOptions
     @OptionGroup var tlsOptions: TLSOptions
     @OptionGroup var metricsOptions: MetricsOptions
+    @OptionGroup var keyOptions: KeyOptions
 
     @Option(help: "Address to listen on: an IPv4 or IPv6 literal, or localhost.")
     var host = "127.0.0.1"
@@ -33,12 +34,22 @@ struct ServeCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (0...65_535).contains(port) else { throw ValidationError("--port must be in 0…65535, got \(port)") }
+        try keyOptions.checkReach(of: listening, needsClientCertificates: tlsOptions.needsClientCertificates)
+    }
+
+    private var listening: ListenerConfiguration {
+        var configuration = ListenerConfiguration()
+        configuration.host = host
+        configuration.port = port
+        return configuration
     }
 
     func run() async throws {
         let started = ContinuousClock.now
         let logger = makeLogger()
-        let reception = Reception(logger, metrics: metricsOptions.registry)
+        let keys = try keyOptions.source()
+        for line in keyOptions.warnings(of: listening, keys, tlsOptions) { logger.warning("\(line)") }
+        let reception = Reception(logger, metrics: metricsOptions.registry, tenants: keys?.tenants)
         // Before anything else: from here on the signal does not end the program.
         let hangUps = await UnixSignalsSequence(trapping: .sighup)
         // The port first: whether it is free is known at once, and probes hear that the model is loading.
@@ -56,7 +67,8 @@ struct ServeCommand: AsyncParsableCommand {
                 "ready in \(Readable.seconds(ContinuousClock.now - started)); try: "
                     + curl(prompt: "Once upon a time", port: listener.port))
         }
-        let reloading = CertificateReloading(listener: listener, signals: hangUps)
+        let reloading = FileReloading(
+            listener: listener, keys: keys, servesTLS: tlsOptions.certificate != nil, logger: logger, signals: hangUps)
         // Shut down in reverse: clients first, then the engine that answers them.
         let services: [any Service] = [loading, listener, reloading]
         let group = ServiceGroup(
@@ -79,9 +91,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private func makeListener(_ reception: Reception, _ logger: Logger) throws(StartError) -> Listener {
-        var configuration = ListenerConfiguration()
-        configuration.host = host
-        configuration.port = port
+        var configuration = listening
         configuration.limits = settings.limits
         configuration.tls = try tlsOptions.context()
         let handler: RequestHandler = { await reception.respond(to: $0) }
@@ -96,7 +106,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func curl(prompt: String, port: Int) -> String {
         let address = host.contains(":") ? "[\(host)]" : host
-        return "curl -N \(tlsOptions.curlPrefix)\(address):\(port)/v1/completions -H 'content-type: application/json' "
-            + "-d '{\"prompt\":\"\(prompt)\",\"max_tokens\":150,\"temperature\":0.8,\"stream\":true}'"
+        return "curl -N \(tlsOptions.curlPrefix)\(address):\(port)/v1/completions \(keyOptions.curlHeader)"
+            + "-H 'content-type: application/json' -d '{\"prompt\":\"\(prompt)\",\"max_tokens\":150,\"temperature\":0.8,\"stream\":true}'"
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import HTTPTransport
+import Logging
 import ServiceLifecycle
 import UnixSignals
 
@@ -47,6 +48,9 @@ struct TLSOptions: ParsableArguments {
         }
     }
 
+    /// Nobody is let in without a certificate.
+    var needsClientCertificates: Bool { clientAuthority != nil && clientVerification != .optional }
+
     /// The scheme, behind what curl needs for it. Which authority signed the certificate is not known here.
     var curlPrefix: String {
         guard certificate != nil else { return "http://" }
@@ -56,12 +60,18 @@ struct TLSOptions: ParsableArguments {
 
 extension TLSConfiguration.ClientVerification: ExpressibleByArgument {}
 
-/// Reads the certificate anew at each SIGHUP.
-struct CertificateReloading: Service {
+/// Reads the files of keys and of TLS anew at each SIGHUP.
+struct FileReloading: Service {
     let listener: Listener
+    let keys: KeySource?
+    let servesTLS: Bool
+    let logger: Logger
     let signals: UnixSignalsSequence
 
     func run() async throws {
-        for await _ in signals.cancelOnGracefulShutdown() { await listener.reloadCertificate() }
+        for await _ in signals.cancelOnGracefulShutdown() {
+            await keys?.reload(logger)
+            if keys == nil || servesTLS { await listener.reloadCertificate() }
+        }
     }
 }

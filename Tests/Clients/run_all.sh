@@ -28,7 +28,7 @@ start_server() {
 }
 
 start_server
-# "auth" vectors need a key: another issue's. Those of TLS are run by tls.py.
+# "auth" vectors need a key: keys.py runs them, tls.py those of TLS.
 tools=../shared/vectors/tools
 for split in 0 1 rand; do
     python3 "$tools/run_http.py" --port "$port" --model story --level must,should,policy \
@@ -49,6 +49,7 @@ stop_server
 "$folder/venv/bin/pip" install --quiet prometheus-client
 "$folder/venv/bin/python" Tests/Clients/metrics.py "$binary"
 python3 Tests/Clients/tls.py "$binary" --broken 300 --swaps 5
+"$folder/venv/bin/python" Tests/Clients/keys.py "$binary" --reloads 5
 
 # So little room that sequences are put off and computed again.
 start_server --kv-cache-mib 9 --max-running 20 --max-batch-tokens 48 --threads 1

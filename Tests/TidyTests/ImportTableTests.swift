@@ -8,11 +8,13 @@ struct ImportTableTests {
         // The kernels themselves are what `bench kernels` measures.
         "needletail": [
             "CKernels",
-            "CompletionsAPI", "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Sampling", "Tokenization",
+            "CompletionsAPI", "Tenancy",
+            "HTTPTransport", "HTTPCodec", "Engine", "Transformer", "Sampling", "Tokenization",
             "Quantization", "Checkpoints", "Kernels", "InferenceTypes", "Telemetry", "StoryModel",
         ],
-        "CompletionsAPI": ["HTTPCodec", "Engine", "Tokenization", "InferenceTypes", "Telemetry"],
+        "CompletionsAPI": ["HTTPCodec", "Tenancy", "Engine", "Tokenization", "InferenceTypes", "Telemetry"],
         "HTTPTransport": ["HTTPCodec", "COpenSSL", "Telemetry"],
+        "Tenancy": ["COpenSSL"],
         "HTTPCodec": ["CZlib"],
         "Engine": ["Transformer", "Sampling", "Tokenization", "InferenceTypes", "Telemetry"],
         "Transformer": ["Quantization", "Kernels", "Checkpoints", "InferenceTypes"],
