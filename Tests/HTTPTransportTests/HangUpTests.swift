@@ -96,15 +96,7 @@ struct HangUpTests {
         var limits = HTTPLimits()
         limits.writeStallTimeout = .milliseconds(400)
         let (made, noticed) = (Counter(), Signal())
-        let handler: RequestHandler = { _ in
-            stream(
-                AsyncStream {
-                    await made.add(16384)
-                    return await made.value < 256 << 20 ? [UInt8](repeating: 65, count: 16384) : nil
-                } onCancel: {
-                    noticed.fire()
-                })
-        }
+        let handler = streamOf256MiB(counting: made, cancelled: noticed)
         try await withServer(limits, handler: handler) { listener in
             let client = try await offPool { [port = listener.port] in
                 let client = try TestClient(port: port, receiveByteCount: 65536)

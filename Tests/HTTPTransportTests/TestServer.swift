@@ -69,3 +69,16 @@ actor Counter {
     private(set) var value = 0
     func add(_ amount: Int) { value += amount }
 }
+
+/// Answers with far more than any buffer holds, 16 KiB at a time.
+func streamOf256MiB(counting made: Counter, cancelled: Signal) -> RequestHandler {
+    { _ in
+        stream(
+            AsyncStream {
+                await made.add(16384)
+                return await made.value < 256 << 20 ? [UInt8](repeating: 65, count: 16384) : nil
+            } onCancel: {
+                cancelled.fire()
+            })
+    }
+}
